@@ -1,0 +1,236 @@
+/*
+ * py-heap without a debugger: reads a live process or a core file by itself.
+ */
+#include "command/command.h"
+#include "command/progress.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <popt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2 };
+
+static volatile sig_atomic_t interrupted;
+
+/* ---- what the core may ask of us ---- */
+
+/* The first Ctrl-C asks, the second kills. */
+static void on_sigint(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+static bool is_interrupted(void *ctx)
+{
+    (void)ctx;
+    return interrupted;
+}
+
+static void show_progress(void *ctx, const char *phase, unsigned percent)
+{
+    ph_progress_show(ctx, phase, percent);
+}
+
+/* ---- the options before the command ---- */
+
+struct target_options {
+    char *pid, *core, *exe, *sysroot;
+    int help, version, complete;
+};
+
+static int fail_usage(const char *message)
+{
+    fprintf(stderr, "py-heap: %s\n", message);
+    return EXIT_USAGE;
+}
+
+static void write_usage(void)
+{
+    ph_command_write_help(NULL, "py-heap", stdout);
+    fputs("\n"
+          "What to look at stands before the command:\n"
+          "  --pid PID             this process, which is stopped meanwhile\n"
+          "  --core CORE           this core file\n"
+          "  --exe EXE             the program that dumped it, where it is not found\n"
+          "  --sysroot DIR         where the files of the machine are that it comes from\n"
+          "\n"
+          "  --help, --version     show this, or the version\n",
+          stdout);
+}
+
+static bool parse_pid(const char *text, pid_t *pid)
+{
+    char *end;
+
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value <= 0 || value > INT_MAX)
+        return false;
+    *pid = (pid_t)value;
+    return true;
+}
+
+/* Whether the session knows what to look at; else the exit status is in *status. */
+static bool choose_target(struct ph_session *session, const struct target_options *options,
+                          int *status)
+{
+    pid_t pid;
+
+    *status = EXIT_USAGE;
+    if (options->pid && options->core) {
+        fail_usage("--pid and --core exclude each other");
+        return false;
+    }
+    if (options->core) {
+        ph_session_use_core(session, options->core, options->exe, options->sysroot);
+        return true;
+    }
+    if (!options->pid) {
+        fail_usage("what to look at? Give --pid PID or --core CORE before the command");
+        return false;
+    }
+    if (!parse_pid(options->pid, &pid)) {
+        fprintf(stderr, "py-heap: --pid takes a process id, not '%s'\n", options->pid);
+        return false;
+    }
+    ph_session_use_pid(session, pid);
+    return true;
+}
+
+/* ---- the command ---- */
+
+static int report(enum ph_status status, const struct ph_error *err)
+{
+    if (!status)
+        return EXIT_SUCCESS;
+    fprintf(stderr, "py-heap: %s\n", err->message);
+    return status == PH_USAGE ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+static enum ph_status answer(struct ph_session *session, const struct ph_invocation *inv,
+                             struct ph_error *err)
+{
+    enum ph_status status = ph_invocation_run(session, inv, "py-heap", stdout, err);
+
+    if (!status && fflush(stdout))
+        return ph_fail(err, PH_FAILED, "cannot write the answer: %s", strerror(errno));
+    return status;
+}
+
+static int run_command(const struct target_options *options, const char *const *argv)
+{
+    struct ph_progress progress;
+    struct ph_host host = {
+        .ctx = &progress, .interrupted = is_interrupted, .progress = show_progress};
+    struct ph_invocation inv;
+    struct ph_error err;
+    size_t argc = 0;
+    int exit_status;
+
+    while (argv[argc])
+        argc++;
+    enum ph_status status = ph_invocation_parse(&inv, argc, argv, &err);
+    if (status)
+        return report(status, &err);
+    struct ph_session *session = ph_session_create(&host);
+    if (!session) {
+        exit_status = report(ph_fail(&err, PH_NO_MEMORY, "out of memory"), &err);
+    } else if (inv.help || choose_target(session, options, &exit_status)) {
+        ph_progress_begin(&progress, stderr);
+        status = answer(session, &inv, &err);
+        ph_progress_show(&progress, NULL, 0);
+        exit_status = report(status, &err);
+    }
+    ph_session_destroy(session);
+    ph_invocation_free(&inv);
+    return exit_status;
+}
+
+/* ---- completion, for py-heap.bash ---- */
+
+static void print_word(void *ctx, const char *word)
+{
+    (void)ctx;
+    puts(word);
+}
+
+static int complete(const char *const *argv)
+{
+    size_t argc = 0;
+
+    while (argv[argc])
+        argc++;
+    ph_complete(argc, argv, print_word, NULL);
+    return EXIT_SUCCESS;
+}
+
+/* ---- main ---- */
+
+static int run(const struct target_options *options, poptContext popt)
+{
+    static const char *const nothing[] = {NULL};
+    const char **rest = poptGetArgs(popt);
+    const char *const *argv = rest ? (const char *const *)rest : nothing;
+
+    if (options->complete)
+        return complete(argv);
+    if (options->version) {
+        puts("py-heap " PH_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (options->help) {
+        write_usage();
+        return EXIT_SUCCESS;
+    }
+    if (!argv[0])
+        return fail_usage("no command given; 'py-heap --help' lists them");
+    return run_command(options, argv);
+}
+
+static void catch_sigint(void)
+{
+    struct sigaction action = {.sa_handler = on_sigint, .sa_flags = SA_RESETHAND | SA_RESTART};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    struct target_options options = {0};
+    struct poptOption table[] = {
+        {"pid", 0, POPT_ARG_STRING, &options.pid, 0, NULL, NULL},
+        {"core", 0, POPT_ARG_STRING, &options.core, 0, NULL, NULL},
+        {"exe", 0, POPT_ARG_STRING, &options.exe, 0, NULL, NULL},
+        {"sysroot", 0, POPT_ARG_STRING, &options.sysroot, 0, NULL, NULL},
+        {"help", 'h', POPT_ARG_NONE, &options.help, 0, NULL, NULL},
+        {"version", 0, POPT_ARG_NONE, &options.version, 0, NULL, NULL},
+        {"complete", 0, POPT_ARG_NONE, &options.complete, 0, NULL, NULL},
+        POPT_TABLEEND,
+    };
+    int status;
+
+    catch_sigint();
+    /* The command's own options stand behind it. */
+    poptContext popt =
+        poptGetContext("py-heap", argc, (const char **)argv, table, POPT_CONTEXT_POSIXMEHARDER);
+    int got = poptGetNextOpt(popt);
+    if (got < -1) {
+        fprintf(stderr, "py-heap: %s: %s\n", poptBadOption(popt, POPT_BADOPTION_NOALIAS),
+                poptStrerror(got));
+        status = EXIT_USAGE;
+    } else {
+        status = run(&options, popt);
+    }
+    poptFreeContext(popt);
+    free(options.pid);
+    free(options.core);
+    free(options.exe);
+    free(options.sysroot);
+    return status;
+}

@@ -1,0 +1,200 @@
+#include "analysis/references.h"
+
+#include "objects/frame.h"
+#include "objects/str.h"
+
+enum { OBJECTS_A_LOOK = 1 << 14 };
+
+struct search {
+    struct ph_heap *heap;
+    struct ph_map targets; /* address -> id */
+    ph_addr only;          /* the address where there is a single target, else 0 */
+    uint32_t only_id;
+    uint32_t source;
+    struct ph_references *out;
+    bool failed;
+};
+
+/* The target's id, or PH_NO_OBJECT; called for every reference of the heap. */
+static inline uint32_t wanted(const struct search *s, ph_addr target)
+{
+    if (s->only)
+        return target == s->only ? s->only_id : PH_NO_OBJECT;
+    uint32_t id;
+    return ph_map_find(&s->targets, target, &id) ? id : PH_NO_OBJECT;
+}
+
+static void note(struct search *s, uint32_t target, const struct ph_root *root, struct ph_label label,
+                 unsigned flags)
+{
+    struct ph_reference r = {.source = s->source, .target = target, .label = label, .flags = flags};
+    if (root)
+        r.root = *root;
+    if (!ph_array_push(s->out, r))
+        s->failed = true;
+}
+
+static void see_ref(void *ctx, ph_addr target, struct ph_label label, unsigned flags)
+{
+    struct search *s = ctx;
+    uint32_t id = wanted(s, target);
+    if (id != PH_NO_OBJECT && !(flags & PH_REF_SHARED))
+        note(s, id, NULL, label, flags);
+}
+
+static void see_root(void *ctx, const struct ph_root *root, ph_addr target, struct ph_label label,
+                     unsigned flags)
+{
+    struct search *s = ctx;
+    uint32_t id = wanted(s, target);
+    if (id != PH_NO_OBJECT)
+        note(s, id, root, label, flags);
+}
+
+static enum ph_status search_objects(struct search *s, const struct ph_host *host)
+{
+    const struct ph_visitor v = {see_ref, s};
+    struct ph_heap *heap = s->heap;
+    for (uint32_t id = 0; id < heap->count && !s->failed; id++) {
+        if (id % OBJECTS_A_LOOK == 0 && host && host->interrupted && host->interrupted(host->ctx))
+            return PH_INTERRUPTED;
+        struct ph_object o;
+        s->source = id;
+        if (ph_type_has_refs(ph_heap_type(heap, id)) && ph_heap_open(heap, id, &o))
+            ph_object_refs(&heap->objects, &o, &v);
+    }
+    s->source = PH_NO_OBJECT;
+    ph_heap_roots(&heap->objects, see_root, s);
+    return s->failed ? PH_NO_MEMORY : PH_OK;
+}
+
+uint64_t ph_references_strong(const struct ph_references *references, uint32_t target)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < references->count; i++) {
+        const struct ph_reference *r = &references->items[i];
+        n += r->target == target && (r->flags & PH_REF_STRONG) && !(r->flags & PH_REF_STALE);
+    }
+    return n;
+}
+
+/* The dict of interned strings holds each as key and value without counting either (Objects/unicodeobject.c:
+ * PyUnicode_InternInPlace). Its entries are those whose value is its own key. */
+static void weaken_interned(struct ph_heap *heap, struct ph_references *refs)
+{
+    for (uint32_t i = 0; i < refs->count; i++) {
+        struct ph_reference *r = &refs->items[i];
+        struct ph_object o;
+        if (r->label.kind != PH_LABEL_VALUE || r->label.arg != heap->addresses[r->target] ||
+            !ph_heap_open(heap, r->target, &o) || !ph_str_object_is_interned_mortal(&heap->objects, &o))
+            continue;
+        /* The key's reference follows the value's. */
+        r->flags = PH_REF_WEAK;
+        if (i + 1 < refs->count && refs->items[i + 1].label.kind == PH_LABEL_KEY &&
+            refs->items[i + 1].source == r->source)
+            refs->items[i + 1].flags = PH_REF_WEAK;
+    }
+}
+
+static bool has_unexplained(struct ph_heap *heap, const struct ph_references *refs, uint32_t target)
+{
+    struct ph_object o;
+    int64_t count;
+    return ph_heap_open(heap, target, &o) && ph_object_refcount(&heap->objects, &o, &count) &&
+           count > 0 && (uint64_t)count > ph_references_strong(refs, target);
+}
+
+/* Drop what may be leftovers where the reference count is explained without them. */
+static void drop_stale(struct ph_heap *heap, struct ph_references *refs)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < refs->count; i++) {
+        struct ph_reference r = refs->items[i];
+        if ((r.flags & PH_REF_STALE) && !has_unexplained(heap, refs, r.target))
+            continue;
+        refs->items[kept++] = r;
+    }
+    refs->count = kept;
+}
+
+enum ph_status ph_referrers_find(struct ph_heap *heap, const uint32_t *targets, uint32_t target_count,
+                                 const struct ph_host *host, struct ph_references *out,
+                                 struct ph_error *err)
+{
+    struct search s = {.heap = heap, .out = out};
+    memset(out, 0, sizeof *out);
+    if (target_count == 1) {
+        s.only = heap->addresses[targets[0]];
+        s.only_id = targets[0];
+    }
+    for (uint32_t i = 0; i < target_count && !s.only; i++)
+        s.failed |= !ph_map_insert(&s.targets, heap->addresses[targets[i]], targets[i]);
+    enum ph_status status = s.failed ? PH_NO_MEMORY : search_objects(&s, host);
+    ph_map_free(&s.targets);
+    if (status) {
+        ph_array_free(out);
+        return ph_fail(err, status, status == PH_INTERRUPTED ? "interrupted" : "out of memory");
+    }
+    weaken_interned(heap, out);
+    drop_stale(heap, out);
+    return PH_OK;
+}
+
+static void see_edge(void *ctx, uint32_t target, struct ph_label label, unsigned flags)
+{
+    if (!(flags & PH_REF_STALE))
+        note(ctx, target, NULL, label, flags);
+}
+
+enum ph_status ph_referents_find(struct ph_heap *heap, uint32_t id, struct ph_references *out,
+                                 struct ph_error *err)
+{
+    struct search s = {.heap = heap, .out = out, .source = id};
+    memset(out, 0, sizeof *out);
+    ph_heap_edges(heap, id, see_edge, &s);
+    if (!s.failed)
+        return PH_OK;
+    ph_array_free(out);
+    return ph_fail(err, PH_NO_MEMORY, "out of memory");
+}
+
+/* ---- words ---- */
+
+static bool is_slot(struct ph_label label)
+{
+    return label.kind == PH_LABEL_LOCAL || label.kind == PH_LABEL_CELL || label.kind == PH_LABEL_STACK;
+}
+
+const char *ph_reference_kind(const struct ph_reference *r)
+{
+    if (is_slot(r->label))
+        return "frame";
+    if (r->source != PH_NO_OBJECT)
+        return "object";
+    return r->root.kind == PH_ROOT_FRAME ? "frame" : "root";
+}
+
+ph_addr ph_reference_address(const struct ph_heap *heap, const struct ph_reference *r)
+{
+    return r->source == PH_NO_OBJECT ? r->root.address : heap->addresses[r->source];
+}
+
+static bool holding_frame(struct ph_heap *heap, const struct ph_reference *r, struct ph_frame *frame)
+{
+    struct ph_object o;
+    if (r->source == PH_NO_OBJECT)
+        return r->root.kind == PH_ROOT_FRAME &&
+               ph_frame_open(&heap->objects, r->root.address, frame);
+    return is_slot(r->label) && ph_heap_open(heap, r->source, &o) &&
+           ph_object_frame(&heap->objects, &o, frame);
+}
+
+void ph_reference_label(struct ph_heap *heap, const struct ph_reference *r, struct ph_str *out)
+{
+    struct ph_frame frame;
+    ph_label_format(&heap->objects, r->label, out);
+    if (!holding_frame(heap, r, &frame))
+        return;
+    ph_str_append(out, " in ");
+    ph_frame_describe(&heap->objects, &frame, out);
+}

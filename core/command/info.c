@@ -1,0 +1,186 @@
+#include "command/session.h"
+#include "objects/frame.h"
+
+#include <inttypes.h>
+
+enum { MAX_FRAMES = 1 << 20 };
+
+static uint64_t count_frames(struct ph_heap *heap, const struct ph_python_thread *thread)
+{
+    uint64_t count = 0;
+    struct ph_frame frame;
+    ph_addr at = ph_thread_top_frame(&heap->objects, thread);
+    for (uint32_t n = 0; at && n < MAX_FRAMES && ph_frame_open(&heap->objects, at, &frame); n++) {
+        count += frame.has_code;
+        at = frame.previous;
+    }
+    return count;
+}
+
+static void append_innermost(struct ph_heap *heap, const struct ph_python_thread *thread, struct ph_str *out)
+{
+    struct ph_frame frame;
+    ph_addr at = ph_thread_top_frame(&heap->objects, thread);
+    for (uint32_t n = 0; at && n < MAX_FRAMES && ph_frame_open(&heap->objects, at, &frame); n++) {
+        if (frame.has_code) {
+            ph_frame_describe(&heap->objects, &frame, out);
+            return;
+        }
+        at = frame.previous;
+    }
+}
+
+static void write_thread(struct ph_doc *doc, struct ph_heap *heap, const struct ph_python_thread *thread)
+{
+    struct ph_str frame = {0}, name = {0};
+    uint64_t frames = count_frames(heap, thread);
+    append_innermost(heap, thread, &frame);
+    ph_str_append_visible(&name, thread->name, strlen(thread->name));
+    ph_doc_object_begin(doc, NULL);
+    ph_doc_count(doc, "id", NULL, (int64_t)thread->ident);
+    if (thread->native_id)
+        ph_doc_count(doc, "native_id", NULL, (int64_t)thread->native_id);
+    else
+        ph_doc_null(doc, "native_id", NULL);
+    ph_doc_text(doc, "name", NULL, ph_str_text(&name));
+    ph_doc_count(doc, "frames", NULL, (int64_t)frames);
+    ph_doc_object_end(doc);
+    ph_doc_line(doc, "  thread %" PRIu64 "%s%s: %" PRIu64 " frame%s%s%s", thread->native_id,
+                name.len ? " " : "", ph_str_text(&name), frames, frames == 1 ? "" : "s",
+                frame.len ? ", in " : "", ph_str_text(&frame));
+    ph_str_free(&frame);
+    ph_str_free(&name);
+}
+
+/* Objects on the lists of each generation, by id of the collector's interpreter. Before 3.9, and for interpreters that
+ * share one collector, all count for the first. */
+static void count_generations(const struct ph_heap *heap, uint64_t counts[PH_GENERATIONS + 1])
+{
+    for (uint32_t id = 0; id < heap->count; id++) {
+        if (heap->flags[id] & PH_OBJECT_TRACKED)
+            counts[heap->flags[id] & PH_OBJECT_GEN_MASK]++;
+    }
+}
+
+static void write_gc(struct ph_doc *doc, const struct ph_gc *gc, const uint64_t *counts)
+{
+    struct ph_str text = {0};
+    char number[32];
+    ph_doc_object_begin(doc, "gc");
+    ph_doc_bool(doc, "collecting", NULL, gc->collecting);
+    ph_doc_array_begin(doc, "generations");
+    for (int g = 0; g < PH_GENERATIONS; g++) {
+        ph_doc_object_begin(doc, NULL);
+        ph_doc_count(doc, "count", NULL, gc->lists[g].count);
+        ph_doc_count(doc, "threshold", NULL, gc->lists[g].threshold);
+        if (counts)
+            ph_doc_count(doc, "objects", NULL, (int64_t)counts[g]);
+        else
+            ph_doc_null(doc, "objects", NULL);
+        ph_doc_object_end(doc);
+        ph_str_appendf(&text, "%s%s", g ? " / " : "",
+                       counts ? ph_format_count(number, (int64_t)counts[g]) : "?");
+    }
+    ph_doc_array_end(doc);
+    if (counts)
+        ph_doc_count(doc, "permanent", NULL, (int64_t)counts[PH_GEN_PERMANENT]);
+    ph_doc_object_end(doc);
+    ph_doc_line(doc, "  GC: %s objects in generations 0 / 1 / 2%s", ph_str_text(&text),
+                gc->collecting ? ", COLLECTING NOW" : "");
+    if (counts && counts[PH_GEN_PERMANENT])
+        ph_doc_line(doc, "      %s in the permanent generation",
+                    ph_format_count(number, (int64_t)counts[PH_GEN_PERMANENT]));
+    ph_str_free(&text);
+}
+
+static void write_interpreter(struct ph_doc *doc, struct ph_heap *heap, uint32_t i, const uint64_t *counts)
+{
+    const struct ph_python *python = heap->objects.python;
+    const struct ph_interpreter *interp = &python->interpreters.items[i];
+    ph_doc_line(doc, "%s", "");
+    ph_doc_line(doc, "Interpreter %" PRId64, interp->id);
+    ph_doc_object_begin(doc, NULL);
+    ph_doc_count(doc, "id", NULL, interp->id);
+    ph_doc_array_begin(doc, "threads");
+    for (uint32_t t = 0; t < python->threads.count; t++) {
+        if (python->threads.items[t].interpreter == i)
+            write_thread(doc, heap, &python->threads.items[t]);
+    }
+    ph_doc_array_end(doc);
+    if (interp->gc.address)
+        write_gc(doc, &interp->gc, counts);
+    ph_doc_object_end(doc);
+}
+
+static void write_target(struct ph_doc *doc, const struct ph_target_info *info)
+{
+    static const char *const kinds[] = {
+        [PH_TARGET_LIVE] = "live", [PH_TARGET_CORE] = "core", [PH_TARGET_REMOTE] = "remote"};
+    struct ph_str path = {0}, text = {0};
+    ph_str_append_visible(&path, info->path, strlen(info->path));
+    ph_doc_object_begin(doc, "target");
+    ph_doc_text(doc, "kind", NULL, kinds[info->kind]);
+    if (info->pid)
+        ph_doc_count(doc, "pid", NULL, info->pid);
+    else
+        ph_doc_null(doc, "pid", NULL);
+    ph_doc_text(doc, "path", NULL, ph_str_text(&path));
+    ph_doc_object_end(doc);
+    ph_str_append(&text, info->kind == PH_TARGET_LIVE   ? "process"
+                         : info->kind == PH_TARGET_CORE ? "core file"
+                                                        : "remote process");
+    if (info->pid)
+        ph_str_appendf(&text, " %d", (int)info->pid);
+    if (path.len)
+        ph_str_appendf(&text, ", %s", ph_str_text(&path));
+    ph_doc_text(doc, NULL, "Target", ph_str_text(&text));
+    ph_str_free(&path);
+    ph_str_free(&text);
+}
+
+static enum ph_status run_info(struct ph_session *s, const struct ph_invocation *inv, struct ph_doc *doc,
+                               struct ph_error *err)
+{
+    struct ph_heap *heap;
+    (void)inv;
+    enum ph_status status = ph_session_heap(s, &heap, err);
+    if (status)
+        return status;
+    const struct ph_python *python = heap->objects.python;
+    uint64_t counts[PH_GENERATIONS + 1] = {0}, bytes = 0;
+    count_generations(heap, counts);
+    for (uint32_t id = 0; id < heap->count; id++)
+        bytes += ph_heap_sizeof(heap, id);
+    char text[64], number[32];
+    ph_doc_python(doc, python);
+    snprintf(text, sizeof text, "%s%s", python->version,
+             python->build & PH_BUILD_DEBUG ? ", debug build" : "");
+    ph_doc_text(doc, NULL, "Python", text);
+    write_target(doc, ph_target_info(python->target));
+    ph_doc_count(doc, "objects", "Objects", heap->count);
+    snprintf(text, sizeof text, "%s in %s types", ph_format_bytes(number, bytes),
+             ph_format_count((char[32]){0}, heap->objects.types.count));
+    ph_doc_text(doc, NULL, "Size", text);
+    /* Counts by generation are known for one collector; several interpreters with their own would need a list each. */
+    uint32_t collectors = 0;
+    for (uint32_t i = 0; i < python->interpreters.count; i++)
+        collectors += python->interpreters.items[i].gc.address != 0;
+    ph_doc_array_begin(doc, "interpreters");
+    for (uint32_t i = 0; i < python->interpreters.count; i++)
+        write_interpreter(doc, heap, i, collectors == 1 ? counts : NULL);
+    ph_doc_array_end(doc);
+    ph_doc_skipped(doc, heap);
+    return PH_OK;
+}
+
+const struct ph_command ph_command_info = {
+    .name = "info",
+    .operands_text = "",
+    .brief = "what runs here: version, interpreters, threads, GC state",
+    .help = "Say what Python runs in the process or ran in the core: its version and build, its "
+            "interpreters and threads, the garbage collector's state and generations, the number "
+            "of objects, and what could not be read.",
+    .operands = PH_OPERANDS_NONE,
+    .options = 0,
+    .run = run_info,
+};

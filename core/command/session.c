@@ -1,0 +1,250 @@
+#include "command/session.h"
+
+#include "analysis/filter.h"
+
+#include <inttypes.h>
+
+enum { DEFAULT_LIMIT = 20 };
+
+enum reach { REACH_NOTHING, REACH_PID, REACH_CORE, REACH_DEBUGGED };
+
+struct ph_session {
+    const struct ph_host *host;
+    enum reach reach;
+    pid_t pid;
+    char *core, *exe, *sysroot;
+    struct ph_target *target;
+    struct ph_python *python;
+    struct ph_heap *heap;
+};
+
+struct ph_session *ph_session_create(const struct ph_host *host)
+{
+    struct ph_session *s = ph_calloc(1, sizeof *s);
+    if (s)
+        s->host = host;
+    return s;
+}
+
+void ph_session_drop(struct ph_session *s)
+{
+    ph_heap_destroy(s->heap);
+    ph_python_close(s->python);
+    ph_target_close(s->target);
+    s->heap = NULL;
+    s->python = NULL;
+    s->target = NULL;
+}
+
+void ph_session_destroy(struct ph_session *s)
+{
+    if (!s)
+        return;
+    ph_session_drop(s);
+    free(s->core);
+    free(s->exe);
+    free(s->sysroot);
+    free(s);
+}
+
+static char *copy(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void use(struct ph_session *s, enum reach reach, pid_t pid, const char *core, const char *exe,
+                const char *sysroot)
+{
+    if (s->reach == reach && s->pid == pid && same(s->core, core) && same(s->exe, exe) &&
+        same(s->sysroot, sysroot))
+        return;
+    ph_session_drop(s);
+    free(s->core);
+    free(s->exe);
+    free(s->sysroot);
+    s->reach = reach;
+    s->pid = pid;
+    s->core = copy(core);
+    s->exe = copy(exe);
+    s->sysroot = copy(sysroot);
+}
+
+void ph_session_use_pid(struct ph_session *s, pid_t pid)
+{
+    use(s, REACH_PID, pid, NULL, NULL, NULL);
+}
+
+void ph_session_use_core(struct ph_session *s, const char *core, const char *exe, const char *sysroot)
+{
+    use(s, REACH_CORE, 0, core, exe, sysroot);
+}
+
+void ph_session_use_debugged(struct ph_session *s, pid_t pid, const char *core)
+{
+    use(s, REACH_DEBUGGED, pid, core, NULL, NULL);
+}
+
+static enum ph_status open_target(struct ph_session *s, struct ph_error *err)
+{
+    switch (s->reach) {
+    case REACH_PID:
+        return ph_target_open_live(s->pid, true, s->host, &s->target, err);
+    case REACH_CORE:
+        return ph_target_open_core(s->core, s->exe, s->sysroot, s->host, &s->target, err);
+    case REACH_DEBUGGED:
+        return ph_target_open_debugged(s->pid, s->core, s->host, &s->target, err);
+    case REACH_NOTHING:
+        break;
+    }
+    return ph_fail(err, PH_USAGE, "no process; give --pid PID or --core CORE");
+}
+
+enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python, struct ph_error *err)
+{
+    if (s->target && ph_target_has_run(s->target))
+        ph_session_drop(s);
+    enum ph_status status = s->target ? PH_OK : open_target(s, err);
+    if (!status && !s->python)
+        status = ph_python_open(s->target, &s->python, err);
+    if (status)
+        ph_session_drop(s);
+    else
+        *python = s->python;
+    return status;
+}
+
+enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap, struct ph_error *err)
+{
+    struct ph_python *python;
+    enum ph_status status = ph_session_python(s, &python, err);
+    if (!status && !s->heap)
+        status = ph_heap_build(python, s->host, &s->heap, err);
+    if (!status)
+        *heap = s->heap;
+    return status;
+}
+
+const struct ph_host *ph_session_host(const struct ph_session *s)
+{
+    return s->host;
+}
+
+/* ---- what every document has ---- */
+
+void ph_doc_python(struct ph_doc *doc, const struct ph_python *python)
+{
+    static const struct {
+        unsigned bit;
+        const char *word;
+    } words[] = {
+        {PH_BUILD_DEBUG, "debug"},
+        {PH_BUILD_TRACE_REFS, "trace-refs"},
+        {PH_BUILD_FREE_THREADED, "free-threaded"},
+    };
+    ph_doc_object_begin(doc, "python");
+    ph_doc_text(doc, "version", NULL, python->version);
+    ph_doc_array_begin(doc, "build");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (python->build & words[i].bit)
+            ph_doc_text(doc, NULL, NULL, words[i].word);
+    }
+    ph_doc_array_end(doc);
+    ph_doc_object_end(doc);
+}
+
+static void skipped(struct ph_doc *doc, bool *any, const char *what, uint64_t count)
+{
+    char number[32];
+    if (!count)
+        return;
+    if (!*any)
+        ph_doc_array_begin(doc, "skipped");
+    *any = true;
+    ph_doc_object_begin(doc, NULL);
+    ph_doc_text(doc, "what", NULL, what);
+    ph_doc_count(doc, "count", NULL, (int64_t)count);
+    ph_doc_object_end(doc);
+    ph_doc_line(doc, "Skipped: %s %s", ph_format_count(number, (int64_t)count), what);
+}
+
+void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap)
+{
+    const struct ph_target *target = heap->objects.python->target;
+    bool any = false;
+    uint64_t files = 0;
+    while (ph_target_missing_file(target, files))
+        files++;
+    skipped(doc, &any, "bytes of memory that could not be read", ph_target_missing_bytes(target));
+    skipped(doc, &any, "files of the process that are missing or changed", files);
+    skipped(doc, &any, "garbage collector lists that break off", heap->broken_lists);
+    skipped(doc, &any, "objects that could not be read", heap->unreadable_objects);
+    skipped(doc, &any, "references to what is no object", heap->bad_references);
+    skipped(doc, &any, "memory pools whose free list is damaged", heap->pools.damaged_count);
+    if (any)
+        ph_doc_array_end(doc);
+}
+
+void ph_row_text_free(struct ph_row_text *text)
+{
+    ph_str_free(&text->a);
+    ph_str_free(&text->b);
+}
+
+/* ---- operands and options ---- */
+
+enum ph_status ph_operand_object(struct ph_heap *heap, const struct ph_invocation *inv, size_t i,
+                                 uint32_t *id, struct ph_error *err)
+{
+    ph_addr address = inv->operands[i].address;
+    *id = ph_heap_find(heap, address);
+    if (*id != PH_NO_OBJECT)
+        return PH_OK;
+    if (!ph_target_region_at(heap->objects.python->target, address))
+        return ph_fail_at(err, PH_NOT_FOUND, address, "0x%" PRIx64 " is not mapped in the process",
+                          address);
+    return ph_fail_at(err, PH_NOT_FOUND, address,
+                      "no Python object begins at 0x%" PRIx64 "; try: whatis 0x%" PRIx64, address,
+                      address);
+}
+
+uint64_t ph_rows_shown(const struct ph_invocation *inv, uint64_t count)
+{
+    bool given = inv->options.given & PH_TAKES(limit);
+    uint64_t limit = given ? inv->options.limit : DEFAULT_LIMIT;
+    return limit == 0 || limit > count ? count : limit;
+}
+
+void ph_doc_rows_footer(struct ph_doc *doc, uint64_t shown, uint64_t count, const char *things)
+{
+    char a[32], b[32];
+    if (shown < count)
+        ph_doc_line(doc, "%s of %s %s; --limit 0 for all", ph_format_count(a, (int64_t)shown),
+                    ph_format_count(b, (int64_t)count), things);
+}
+
+enum ph_status ph_filter_from_options(const struct ph_options *options, struct ph_filter *filter,
+                                      struct ph_error *err)
+{
+    *filter = PH_FILTER_ALL;
+    filter->type_glob = options->type;
+    if (options->scope && !ph_scope_parse(options->scope, &filter->scope))
+        return ph_fail(err, PH_USAGE,
+                       "unknown scope '%.40s'; it is tracked, reachable, unreachable or all",
+                       options->scope);
+    if (options->given & PH_TAKES(gen)) {
+        if (options->gen > PH_GEN_PERMANENT)
+            return ph_fail(err, PH_USAGE,
+                           "--gen is 0, 1 or 2, or 3 for the permanent generation");
+        filter->generation = (int)options->gen;
+    }
+    if (options->given & PH_TAKES(min_bytes))
+        filter->min_bytes = options->min_bytes;
+    if (options->given & PH_TAKES(max_bytes))
+        filter->max_bytes = options->max_bytes;
+    return PH_OK;
+}

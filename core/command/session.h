@@ -1,0 +1,43 @@
+/*
+ * What commands ask of a session: the interpreter, the snapshot, and the keys that every document has.
+ */
+#ifndef PH_COMMAND_SESSION_H
+#define PH_COMMAND_SESSION_H
+
+#include "command/command.h"
+#include "heap/heap.h"
+#include "render/doc.h"
+
+/* The interpreter, opened if need be; the snapshot, built if need be. Both stay the session's and are valid until the
+ * target runs or ph_session_drop(). */
+enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python,
+                                 struct ph_error *err) PH_MUST_USE;
+enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap,
+                               struct ph_error *err) PH_MUST_USE;
+const struct ph_host *ph_session_host(const struct ph_session *s);
+
+/* "python": {"version", "build"}. */
+void ph_doc_python(struct ph_doc *doc, const struct ph_python *python);
+/* "skipped": what was passed over, as JSON and as one line each; nothing where all was read. Last in a document. */
+void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap);
+
+/* Text that has to live as long as the document's tables: the words of one row. */
+struct ph_row_text {
+    struct ph_str a, b;
+};
+void ph_row_text_free(struct ph_row_text *text);
+
+/* The object that operand i names; PH_NOT_FOUND with a line that says what is there instead. */
+enum ph_status ph_operand_object(struct ph_heap *heap, const struct ph_invocation *inv, size_t i,
+                                 uint32_t *id, struct ph_error *err) PH_MUST_USE;
+/* The number of rows to show of `count`, by --limit (0: all) and a default. */
+uint64_t ph_rows_shown(const struct ph_invocation *inv, uint64_t count);
+/* "20 of 5,344 THINGS; --limit 0 for all", where rows were left out. */
+void ph_doc_rows_footer(struct ph_doc *doc, uint64_t shown, uint64_t count, const char *things);
+
+/* --scope, --type, --gen, --min-bytes and --max-bytes as a filter. */
+struct ph_filter;
+enum ph_status ph_filter_from_options(const struct ph_options *options, struct ph_filter *filter,
+                                      struct ph_error *err) PH_MUST_USE;
+
+#endif

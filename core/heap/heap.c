@@ -1,0 +1,516 @@
+#include "heap/heap.h"
+
+
+enum {
+    TRACKED_LINK_MASK = 3,      /* low bits of _gc_next are flags (Include/internal/pycore_gc.h) */
+    OBJECTS_A_LOOK = 1 << 16,   /* handled between two looks at Ctrl-C */
+    PENDING_FIRST = 1 << 12,
+    /* slot_flags keeps in its high bits where in its block an object begins. */
+    OFFSET_SHIFT = 6,
+    OFFSET_UNIT = 16,
+    FLAGS_MASK = (1 << OFFSET_SHIFT) - 1,
+    CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
+};
+#define MAX_REFCOUNT (1ull << 40) /* higher counts are no counts; immortal ones are told apart before */
+
+/* An object found outside the pools: large, in the executable's data, or from a debug allocator. */
+struct outside_object {
+    ph_addr address;
+    uint32_t type_id;
+    uint8_t flags;
+};
+
+/* What lasts only while the snapshot is built. */
+struct builder {
+    struct ph_heap *heap;
+    struct ph_python *python;
+    const struct ph_host *host;
+    PH_ARRAY(ph_addr) pending; /* found, references not yet followed */
+    PH_ARRAY(struct outside_object) outside;
+    uint8_t *slot_flags; /* enum ph_object_flags of the object in each slot */
+    uint32_t types_added; /* types of the table whose type objects were added */
+    uint8_t reached;     /* flag that new objects get: reachable, or nothing in the last phase */
+    uint64_t handled;
+    bool failed, interrupted;
+};
+
+static void check_interrupt(struct builder *b)
+{
+    if (++b->handled % OBJECTS_A_LOOK == 0 && b->host && b->host->interrupted &&
+        b->host->interrupted(b->host->ctx))
+        b->interrupted = true;
+}
+
+/* ---- adding one object ---- */
+
+static bool plausible_refcount(const struct builder *b, ph_addr address)
+{
+    const struct ph_layout *L = &b->python->layout;
+    uint64_t count = ph_python_word(b->python, address, L->object.ob_refcnt);
+    if (L->traits.immortal != PH_IMMORTAL_NONE && (int32_t)count < 0)
+        return true;
+    return count > 0 && count < MAX_REFCOUNT;
+}
+
+static const struct ph_type *type_of(struct builder *b, ph_addr address)
+{
+    uint64_t type = 0;
+    if (address % ph_word_bytes(b->python) != 0 ||
+        !ph_target_word(b->python->target,
+                        address + (uint64_t)b->python->layout.object.ob_type, &type))
+        return NULL;
+    return ph_type_at(&b->heap->objects, type);
+}
+
+static void push(struct builder *b, ph_addr address, const struct ph_type *type)
+{
+    if (ph_type_has_refs(type) && !ph_array_push(&b->pending, address))
+        b->failed = true;
+}
+
+static bool add_in_pool(struct builder *b, const struct ph_pool *pool, ph_addr address, unsigned flags)
+{
+    struct ph_pools *pools = &b->heap->pools;
+    uint32_t slot, offset;
+    if (!ph_pool_block(pools, pool, address, &slot, &offset) || pools->slots[slot] == PH_SLOT_FREE)
+        return false;
+    if (pools->slots[slot] == PH_SLOT_OBJECT) {
+        b->slot_flags[slot] |= (uint8_t)(flags | b->reached);
+        return true;
+    }
+    const struct ph_type *type = type_of(b, address);
+    if (!type || offset != type->header_bytes || offset + type->min_bytes > pool->block_bytes ||
+        !plausible_refcount(b, address))
+        return false;
+    pools->slots[slot] = PH_SLOT_OBJECT;
+    b->slot_flags[slot] = (uint8_t)(flags | b->reached | PH_OBJECT_IN_POOL | (offset / OFFSET_UNIT) << OFFSET_SHIFT);
+    push(b, address, type);
+    return true;
+}
+
+static bool add_outside(struct builder *b, ph_addr address, unsigned flags)
+{
+    uint32_t index;
+    if (ph_map_find(&b->heap->outside, address, &index)) {
+        b->outside.items[index].flags |= (uint8_t)(flags | b->reached);
+        return true;
+    }
+    const struct ph_type *type = type_of(b, address);
+    struct ph_object o;
+    if (!type || !plausible_refcount(b, address) ||
+        !ph_object_open(&b->heap->objects, address, type, &o))
+        return false;
+    struct outside_object found = {address, type->id, (uint8_t)(flags | b->reached)};
+    if (!ph_map_insert(&b->heap->outside, address, b->outside.count) ||
+        !ph_array_push(&b->outside, found)) {
+        b->failed = true;
+        return false;
+    }
+    push(b, address, type);
+    return true;
+}
+
+/* Add the object at this address, or note the flags of one that is known. False if there is no object. */
+static bool add(struct builder *b, ph_addr address, unsigned flags)
+{
+    const struct ph_pool *pool = ph_pools_find(&b->heap->pools, address);
+    return pool ? add_in_pool(b, pool, address, flags) : add_outside(b, address, flags);
+}
+
+/* ---- closure ---- */
+
+static void follow(struct builder *b, ph_addr target, unsigned flags)
+{
+    if (!(flags & PH_REF_STRONG))
+        return;
+    if (!add(b, target, 0) && !(flags & PH_REF_GUESS))
+        b->heap->bad_references++;
+}
+
+static void follow_ref(void *ctx, ph_addr target, struct ph_label label, unsigned flags)
+{
+    (void)label;
+    follow(ctx, target, flags);
+}
+
+static void follow_root(void *ctx, const struct ph_root *root, ph_addr target, struct ph_label label,
+                        unsigned flags)
+{
+    (void)root;
+    (void)label;
+    follow(ctx, target, flags);
+}
+
+/* Types are objects too; those in the image are found here, for their instances do not count references to them. */
+static void add_new_types(struct builder *b)
+{
+    while (b->types_added < b->heap->objects.types.count)
+        add(b, b->heap->objects.types.items[b->types_added++]->address, 0);
+}
+
+/* Follow references until nothing new is found. */
+static void close_over(struct builder *b)
+{
+    const struct ph_visitor v = {follow_ref, b};
+    do {
+        while (b->pending.count > 0 && !b->failed && !b->interrupted) {
+            ph_addr address = b->pending.items[--b->pending.count];
+            struct ph_object o;
+            if (ph_object_at(&b->heap->objects, address, &o))
+                ph_object_refs(&b->heap->objects, &o, &v);
+            else
+                b->heap->unreadable_objects++;
+            check_interrupt(b);
+        }
+        add_new_types(b);
+    } while (b->pending.count > 0 && !b->failed && !b->interrupted);
+}
+
+/* ---- the three sources ---- */
+
+/* The flags of a known object, or NULL. */
+static const uint8_t *known_flags(const struct builder *b, ph_addr address)
+{
+    const struct ph_pools *pools = &b->heap->pools;
+    const struct ph_pool *pool = ph_pools_find(pools, address);
+    uint32_t slot, offset;
+    if (pool)
+        return ph_pool_block(pools, pool, address, &slot, &offset) &&
+                       pools->slots[slot] == PH_SLOT_OBJECT
+                   ? &b->slot_flags[slot]
+                   : NULL;
+    return ph_map_find(&b->heap->outside, address, &slot) ? &b->outside.items[slot].flags : NULL;
+}
+
+/* A GC list is a ring through its head; only next links are believed, for a collection uses the others. One that does not
+ * come back to its head would go on for ever: meeting an object of a list again ends it. */
+static void walk_gc_list(struct builder *b, ph_addr head, unsigned generation)
+{
+    const struct ph_layout *L = &b->python->layout;
+    uint64_t node = head;
+    while (!b->failed && !b->interrupted) {
+        uint64_t next;
+        if (!ph_target_word(b->python->target, node + (uint64_t)L->gc_head.next, &next))
+            break;
+        node = next & ~(uint64_t)TRACKED_LINK_MASK;
+        if (node == head)
+            return;
+        ph_addr address = node + (uint64_t)L->gc_head.size;
+        const uint8_t *flags = node ? known_flags(b, address) : NULL;
+        if (!node || (flags && (*flags & PH_OBJECT_TRACKED)))
+            break;
+        if (!add(b, address, PH_OBJECT_TRACKED | generation))
+            b->heap->bad_references++;
+        check_interrupt(b);
+    }
+    if (!b->interrupted)
+        b->heap->broken_lists++;
+}
+
+static void walk_gc_lists(struct builder *b)
+{
+    for (uint32_t i = 0; i < b->python->interpreters.count; i++) {
+        const struct ph_gc *gc = &b->python->interpreters.items[i].gc;
+        for (unsigned g = 0; g <= PH_GEN_PERMANENT; g++) {
+            if (gc->lists[g].head)
+                walk_gc_list(b, gc->lists[g].head, g);
+        }
+    }
+}
+
+/* Whether the block at this address is plainly an object of a type with `header` bytes before it: a known type that
+ * demands exactly that header, a count that is one, a size that fits. */
+static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, uint32_t room)
+{
+    const struct ph_layout *L = &b->python->layout;
+    uint64_t type_address = ph_python_word(b->python, address, L->object.ob_type);
+    uint32_t known;
+    struct ph_object o;
+    if (!ph_map_find(&b->heap->objects.type_ids, type_address, &known) || !known)
+        return false;
+    const struct ph_type *type = b->heap->objects.types.items[known - 1];
+    return type->header_bytes == header && type->min_bytes <= room &&
+           plausible_refcount(b, address) &&
+           ph_object_open(&b->heap->objects, address, type, &o) &&
+           ph_object_own_bytes(&b->heap->objects, &o) <= room;
+}
+
+/* Blocks in use that nothing found refers to. */
+static void scan_unclaimed(struct builder *b)
+{
+    struct ph_pools *pools = &b->heap->pools;
+    const uint32_t gc = (uint32_t)b->python->layout.gc_head.size;
+    const uint32_t headers[] = {0, gc, gc + 2 * ph_word_bytes(b->python)};
+    for (uint32_t i = 0; i < pools->pools.count && !b->failed && !b->interrupted; i++) {
+        const struct ph_pool *pool = &pools->pools.items[i];
+        for (uint32_t n = 0; n < pool->block_count; n++) {
+            uint32_t slot = pool->first_slot + n;
+            if (pools->slots[slot] != PH_SLOT_USED)
+                continue;
+            ph_addr block = ph_pool_block_address(pools, pool, slot);
+            for (size_t h = 0; h < sizeof headers / sizeof *headers; h++) {
+                if (headers[h] < pool->block_bytes &&
+                    plainly_object(b, block + headers[h], headers[h],
+                                   pool->block_bytes - headers[h]) &&
+                    add_in_pool(b, pool, block + headers[h], 0))
+                    break;
+            }
+            check_interrupt(b);
+        }
+    }
+}
+
+/* During a collection the objects under it are on a list whose head is on the C stack; their links still say that they
+ * are tracked. */
+static bool any_collecting(const struct ph_python *python)
+{
+    for (uint32_t i = 0; i < python->interpreters.count; i++) {
+        if (python->interpreters.items[i].gc.collecting)
+            return true;
+    }
+    return false;
+}
+
+/* ---- the arrays ---- */
+
+static int by_address(const void *a, const void *b)
+{
+    const struct outside_object *x = a, *y = b;
+    return x->address < y->address ? -1 : x->address > y->address;
+}
+
+static bool allocate_arrays(struct ph_heap *heap, uint64_t count)
+{
+    if (count >= PH_NO_OBJECT)
+        return false;
+    size_t n = count ? (size_t)count : 1, slots = heap->pools.slot_count;
+    heap->addresses = ph_malloc(n * sizeof *heap->addresses);
+    heap->type_ids = ph_malloc(n * sizeof *heap->type_ids);
+    heap->flags = ph_malloc(n);
+    heap->slot_ids = ph_malloc((slots ? slots : 1) * sizeof *heap->slot_ids);
+    return heap->addresses && heap->type_ids && heap->flags && heap->slot_ids;
+}
+
+static void append(struct ph_heap *heap, ph_addr address, uint32_t type_id, uint8_t flags)
+{
+    heap->addresses[heap->count] = address;
+    heap->type_ids[heap->count] = type_id;
+    heap->flags[heap->count] = flags;
+    heap->count++;
+}
+
+static void append_outside_below(struct builder *b, uint32_t *next, ph_addr limit)
+{
+    for (; *next < b->outside.count && b->outside.items[*next].address < limit; (*next)++) {
+        const struct outside_object *o = &b->outside.items[*next];
+        ph_map_insert(&b->heap->outside, o->address, b->heap->count);
+        append(b->heap, o->address, o->type_id, o->flags);
+    }
+}
+
+static void append_pool(struct builder *b, const struct ph_pool *pool, bool collecting)
+{
+    struct ph_heap *heap = b->heap;
+    const struct ph_layout *L = &b->python->layout;
+    for (uint32_t n = 0; n < pool->block_count; n++) {
+        uint32_t slot = pool->first_slot + n;
+        heap->slot_ids[slot] = PH_NO_OBJECT;
+        if (heap->pools.slots[slot] != PH_SLOT_OBJECT)
+            continue;
+        uint8_t flags = b->slot_flags[slot];
+        ph_addr address = ph_pool_block_address(&heap->pools, pool, slot) +
+                          (uint64_t)(flags >> OFFSET_SHIFT) * OFFSET_UNIT;
+        flags &= FLAGS_MASK;
+        const struct ph_type *type = type_of(b, address);
+        if (!type)
+            continue;
+        if (collecting && type->is_gc && !(flags & PH_OBJECT_TRACKED) &&
+            ph_python_word(b->python, address, L->gc_head.next - L->gc_head.size))
+            flags |= PH_OBJECT_TRACKED;
+        heap->slot_ids[slot] = heap->count;
+        append(heap, address, type->id, flags);
+    }
+}
+
+static bool make_arrays(struct builder *b)
+{
+    struct ph_heap *heap = b->heap;
+    uint64_t count = b->outside.count;
+    for (uint32_t i = 0; i < heap->pools.slot_count; i++)
+        count += heap->pools.slots[i] == PH_SLOT_OBJECT;
+    if (!allocate_arrays(heap, count))
+        return false;
+    bool collecting = any_collecting(b->python);
+    if (b->outside.count)
+        qsort(b->outside.items, b->outside.count, sizeof *b->outside.items, by_address);
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < heap->pools.pools.count; i++) {
+        const struct ph_pool *pool = &heap->pools.pools.items[i];
+        append_outside_below(b, &next, pool->address);
+        append_pool(b, pool, collecting);
+    }
+    append_outside_below(b, &next, UINT64_MAX);
+    return true;
+}
+
+static void progress(const struct builder *b, const char *phase, unsigned percent)
+{
+    if (b->host && b->host->progress)
+        b->host->progress(b->host->ctx, phase, percent);
+}
+
+static enum ph_status build(struct builder *b, struct ph_error *err)
+{
+    struct ph_heap *heap = b->heap;
+    if (!ph_objects_init(&heap->objects, b->python))
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    progress(b, "reading memory", 0);
+    enum ph_status status = ph_pools_scan(&heap->pools, b->python, b->host, err);
+    if (status)
+        return status;
+    b->slot_flags = ph_calloc(heap->pools.slot_count ? heap->pools.slot_count : 1, 1);
+    b->failed = !b->slot_flags || !ph_map_reserve(&heap->outside, PENDING_FIRST) ||
+                !ph_type_at(&heap->objects, b->python->type_type);
+    progress(b, "finding objects", 30);
+    b->reached = PH_OBJECT_REACHABLE;
+    if (!b->failed) {
+        walk_gc_lists(b);
+        ph_heap_roots(&heap->objects, follow_root, b);
+        close_over(b);
+        progress(b, "finding objects", 80);
+        b->reached = 0;
+        scan_unclaimed(b);
+        close_over(b);
+    }
+    if (b->interrupted)
+        return ph_fail(err, PH_INTERRUPTED, "interrupted");
+    if (b->failed || !make_arrays(b))
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    return PH_OK;
+}
+
+enum ph_status ph_heap_build(struct ph_python *python, const struct ph_host *host, struct ph_heap **out,
+                             struct ph_error *err)
+{
+    struct builder b = {.python = python, .host = host, .heap = ph_calloc(1, sizeof *b.heap)};
+    if (!b.heap)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    enum ph_status status = build(&b, err);
+    progress(&b, NULL, 0);
+    ph_array_free(&b.pending);
+    ph_array_free(&b.outside);
+    free(b.slot_flags);
+    if (status)
+        ph_heap_destroy(b.heap);
+    else
+        *out = b.heap;
+    return status;
+}
+
+void ph_heap_destroy(struct ph_heap *heap)
+{
+    if (!heap)
+        return;
+    ph_objects_deinit(&heap->objects);
+    ph_pools_free(&heap->pools);
+    ph_map_free(&heap->outside);
+    free(heap->addresses);
+    free(heap->type_ids);
+    free(heap->flags);
+    free(heap->slot_ids);
+    free(heap);
+}
+
+/* ---- questions ---- */
+
+uint32_t ph_heap_find(const struct ph_heap *heap, ph_addr address)
+{
+    const struct ph_pool *pool = ph_pools_find(&heap->pools, address);
+    uint32_t slot, offset, id = PH_NO_OBJECT;
+    if (pool) {
+        if (ph_pool_block(&heap->pools, pool, address, &slot, &offset))
+            id = heap->slot_ids[slot];
+        return id != PH_NO_OBJECT && heap->addresses[id] == address ? id : PH_NO_OBJECT;
+    }
+    return ph_map_find(&heap->outside, address, &id) ? id : PH_NO_OBJECT;
+}
+
+bool ph_heap_open(struct ph_heap *heap, uint32_t id, struct ph_object *out)
+{
+    return ph_object_open(&heap->objects, heap->addresses[id], ph_heap_type(heap, id), out);
+}
+
+uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id)
+{
+    struct ph_object o;
+    return ph_heap_open(heap, id, &o) ? ph_object_sizeof(&heap->objects, &o) : 0;
+}
+
+uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t bytes)
+{
+    const struct ph_pool *pool = ph_pools_find(&heap->pools, start);
+    if (pool)
+        return pool->block_bytes;
+    /* glibc keeps the size of a chunk in the word before it; its low three bits are flags (malloc/malloc.c). */
+    uint64_t word = ph_word_bytes(heap->objects.python), chunk = 0;
+    if (!ph_target_word(heap->objects.python->target, start - word, &chunk))
+        return bytes;
+    chunk &= ~(uint64_t)7;
+    bool plausible = chunk >= bytes + word && chunk - bytes < CHUNK_SLACK + bytes / 4;
+    return plausible ? chunk : bytes;
+}
+
+struct allocated_sum {
+    const struct ph_heap *heap;
+    uint64_t bytes;
+};
+
+static void add_buffer(void *ctx, ph_addr start, uint64_t bytes, const char *what)
+{
+    struct allocated_sum *sum = ctx;
+    (void)what;
+    sum->bytes += ph_heap_block_bytes(sum->heap, start, bytes);
+}
+
+/* Objects in the image were allocated by nobody. */
+static bool is_static(const struct ph_heap *heap, ph_addr address)
+{
+    const struct ph_region *region = ph_target_region_at(heap->objects.python->target, address);
+    return region && !(region->flags & PH_REGION_ANON);
+}
+
+uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
+{
+    struct ph_object o;
+    if (!ph_heap_open(heap, id, &o))
+        return 0;
+    struct allocated_sum sum = {.heap = heap};
+    ph_object_buffers(&heap->objects, &o, &(struct ph_buffer_visitor){add_buffer, &sum});
+    bool in_pool = heap->flags[id] & PH_OBJECT_IN_POOL;
+    if (in_pool || !is_static(heap, o.address))
+        sum.bytes += ph_heap_block_bytes(heap, o.address - o.type->header_bytes,
+                                         ph_object_own_bytes(&heap->objects, &o) + o.type->header_bytes);
+    return sum.bytes;
+}
+
+struct edge_walk {
+    struct ph_heap *heap;
+    ph_edge_fn edge;
+    void *ctx;
+};
+
+static void emit_edge(void *ctx, ph_addr target, struct ph_label label, unsigned flags)
+{
+    struct edge_walk *w = ctx;
+    uint32_t id = ph_heap_find(w->heap, target);
+    if (id != PH_NO_OBJECT)
+        w->edge(w->ctx, id, label, flags);
+}
+
+void ph_heap_edges(struct ph_heap *heap, uint32_t id, ph_edge_fn edge, void *ctx)
+{
+    struct edge_walk w = {heap, edge, ctx};
+    struct ph_object o;
+    if (ph_heap_open(heap, id, &o))
+        ph_object_refs(&heap->objects, &o, &(struct ph_visitor){emit_edge, &w});
+}

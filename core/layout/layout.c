@@ -1,0 +1,230 @@
+#include "layout/layout.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#include "layout/decl.h"
+#include "layout/embed.h"
+
+enum { MAX_BASES = 32 };
+
+/* ---- schema.def and traits.def as tables ---- */
+
+#define PH_STRUCT_BEGIN(s, ctype) STRUCT_##s,
+#define PH_FIELD(s, f)
+#define PH_FIELD_AS(s, f, path)
+#define PH_OPTIONAL(s, f)
+#define PH_OPTIONAL_AS(s, f, path)
+#define PH_STRUCT_END(s)
+enum struct_id {
+#include "layout/schema.def"
+};
+
+#undef PH_STRUCT_BEGIN
+#define PH_STRUCT_BEGIN(s, ctype) [STRUCT_##s] = ctype,
+static const char *const struct_names[] = {
+#include "layout/schema.def"
+};
+
+/* One member of struct ph_layout: a field's place, or where path is NULL a struct's size. */
+struct schema_entry {
+    enum struct_id in;
+    const char *path;
+    size_t member; /* its offset in struct ph_layout */
+    bool optional;
+};
+
+#define ENTRY(s, f, path, optional) {STRUCT_##s, path, offsetof(struct ph_layout, s.f), optional},
+#undef PH_STRUCT_BEGIN
+#undef PH_FIELD
+#undef PH_FIELD_AS
+#undef PH_OPTIONAL
+#undef PH_OPTIONAL_AS
+#define PH_STRUCT_BEGIN(s, ctype)  ENTRY(s, size, NULL, true)
+#define PH_FIELD(s, f)             ENTRY(s, f, #f, false)
+#define PH_FIELD_AS(s, f, path)    ENTRY(s, f, path, false)
+#define PH_OPTIONAL(s, f)          ENTRY(s, f, #f, true)
+#define PH_OPTIONAL_AS(s, f, path) ENTRY(s, f, path, true)
+static const struct schema_entry schema[] = {
+#include "layout/schema.def"
+};
+enum { SCHEMA_COUNT = sizeof schema / sizeof *schema };
+
+struct trait_entry {
+    const char *name;
+    const char *constants; /* "PH_INT_DIGITS_SIZE, PH_INT_DIGITS_TAG" */
+    size_t member;
+};
+
+#define PH_TRAIT(name, ...) {#name, #__VA_ARGS__, offsetof(struct ph_layout, traits.name)},
+static const struct trait_entry trait_entries[] = {
+#include "layout/traits.def"
+};
+#undef PH_TRAIT
+enum { TRAIT_COUNT = sizeof trait_entries / sizeof *trait_entries };
+
+static int32_t *member_of(struct ph_layout *layout, size_t member)
+{
+    return (int32_t *)(void *)((char *)layout + member);
+}
+
+/* ---- from declarations to members ---- */
+
+/* The position of "tag" in "PH_INT_DIGITS_SIZE, PH_INT_DIGITS_TAG", or -1. */
+static int32_t trait_value(const struct trait_entry *trait, const char *word)
+{
+    size_t prefix_len = strlen("PH_") + strlen(trait->name) + strlen("_");
+    size_t word_len = strlen(word);
+    int32_t value = 0;
+    for (const char *at = trait->constants; *at; value++) {
+        size_t len = strcspn(at, ",");
+        if (len == prefix_len + word_len && strncasecmp(at + prefix_len, word, word_len) == 0)
+            return value;
+        at += len;
+        at += strspn(at, ", ");
+    }
+    return -1;
+}
+
+static enum ph_status fill_traits(struct ph_layout *out, const struct ph_decls *decls,
+                                  const struct ph_layout_file *file, struct ph_error *err)
+{
+    for (size_t i = 0; i < TRAIT_COUNT; i++) {
+        const struct trait_entry *entry = &trait_entries[i];
+        const struct ph_named_trait *trait = ph_decls_trait(decls, entry->name);
+        if (!trait)
+            return ph_fail(err, PH_FAILED, "%s: expected the trait %s", file->name, entry->name);
+        int32_t value = trait_value(entry, trait->value);
+        if (value < 0)
+            return ph_fail(err, PH_FAILED, "%s:%u: the trait %s cannot be %.60s", trait->file,
+                           trait->line, trait->name, trait->value);
+        *member_of(out, entry->member) = value;
+    }
+    return PH_OK;
+}
+
+static enum ph_status fill_members(struct ph_layout *out, const struct ph_decls *decls,
+                                   const struct ph_layout_file *file, struct ph_error *err)
+{
+    for (size_t i = 0; i < SCHEMA_COUNT; i++) {
+        const struct schema_entry *entry = &schema[i];
+        const struct ph_struct *in = ph_decls_struct(decls, struct_names[entry->in]);
+        int32_t value = PH_ABSENT;
+        if (in && !entry->path)
+            value = in->size;
+        else if (in && !ph_decls_offset(decls, in, entry->path, &value))
+            value = PH_ABSENT;
+        if (!ph_has(value) && !entry->optional)
+            return ph_fail(err, PH_FAILED, "%s: expected the field %s of %s", file->name,
+                           entry->path, struct_names[entry->in]);
+        *member_of(out, entry->member) = value;
+    }
+    return PH_OK;
+}
+
+/* ---- versions ---- */
+
+static const struct ph_layout_file *find_file(const char *version)
+{
+    for (const struct ph_layout_file *file = ph_layout_files; file->version; file++) {
+        if (strcmp(file->version, version) == 0)
+            return file;
+    }
+    return NULL;
+}
+
+static enum ph_status parse_file(struct ph_decls *decls, const struct ph_layout_file *file,
+                                 struct ph_error *err)
+{
+    enum ph_status status =
+        ph_decls_parse(decls, file->name, file->text, (size_t)(file->end - file->text), err);
+    if (!status && strcmp(decls->version, file->version) != 0)
+        status = ph_fail(err, PH_FAILED, "%s: expected the line \"version %s\"", file->name,
+                         file->version);
+    return status;
+}
+
+/* The version's own file, then the one that it is based on, and so on. */
+static enum ph_status parse_chain(struct ph_decls *decls, const struct ph_layout_file *file,
+                                  struct ph_error *err)
+{
+    for (int depth = 0; depth < MAX_BASES; depth++) {
+        enum ph_status status = parse_file(decls, file, err);
+        if (status || !*decls->base)
+            return status;
+        const struct ph_layout_file *base = find_file(decls->base);
+        if (!base)
+            return ph_fail(err, PH_FAILED, "%s: there is no table for its base %.20s", file->name,
+                           decls->base);
+        file = base;
+    }
+    return ph_fail(err, PH_FAILED, "%s: more than %d bases", file->name, MAX_BASES);
+}
+
+static enum ph_status fill(struct ph_layout *out, struct ph_decls *decls,
+                           const struct ph_layout_file *file, struct ph_error *err)
+{
+    struct ph_abi abi = {
+        .word_bytes = out->word_bytes,
+        .int64_align = out->word_bytes == 4 && !out->big_endian ? 4 : 8,
+    };
+    enum ph_status status = parse_chain(decls, file, err);
+    if (!status)
+        status = ph_decls_place(decls, &abi, err);
+    if (!status)
+        status = fill_traits(out, decls, file, err);
+    if (!status)
+        status = fill_members(out, decls, file, err);
+    return status;
+}
+
+enum ph_status ph_layout_load(struct ph_layout *out, uint32_t version_hex, unsigned word_bytes,
+                              bool big_endian, struct ph_error *err)
+{
+    char version[24];
+    unsigned major = version_hex >> 24, minor = version_hex >> 16 & 0xff;
+    snprintf(version, sizeof version, "%u.%u", major, minor);
+    const struct ph_layout_file *file = find_file(version);
+    if (!file)
+        return ph_fail(err, PH_UNSUPPORTED, "there is no table for CPython %s", version);
+
+    struct ph_layout layout = {
+        .version = file->version_hex, .word_bytes = word_bytes, .big_endian = big_endian};
+    struct ph_decls decls = {0};
+    enum ph_status status = fill(&layout, &decls, file, err);
+    ph_decls_free(&decls);
+    if (!status)
+        *out = layout;
+    return status;
+}
+
+const char *ph_layout_version_name(size_t i)
+{
+    for (const struct ph_layout_file *file = ph_layout_files; file->version; file++) {
+        if (i-- == 0)
+            return file->version;
+    }
+    return NULL;
+}
+
+const char *ph_layout_newest_version(void)
+{
+    const struct ph_layout_file *file = ph_layout_files;
+    while (file[1].version)
+        file++;
+    return file->version;
+}
+
+/* ---- the walk ---- */
+
+size_t ph_layout_entry_count(void)
+{
+    return SCHEMA_COUNT;
+}
+
+struct ph_layout_entry ph_layout_entry(const struct ph_layout *layout, size_t i)
+{
+    const struct schema_entry *entry = &schema[i];
+    const int32_t *value = (const int32_t *)(const void *)((const char *)layout + entry->member);
+    return (struct ph_layout_entry){struct_names[entry->in], entry->path, *value};
+}

@@ -1,0 +1,86 @@
+/* bytes, bytearray, memoryview and the buffer that memoryviews share (Objects/bytesobject.c, bytearrayobject.c,
+ * memoryobject.c). */
+#include "objects/object.h"
+
+#include "objects/str.h"
+
+#include <inttypes.h>
+
+#define MAX_LENGTH (1ll << 42)
+
+static void append_bytes(struct ph_objects *objects, ph_addr start, int64_t len, uint64_t max_chars,
+                         struct ph_str *out)
+{
+    uint64_t shown = len < 0 ? 0 : (uint64_t)len < max_chars ? (uint64_t)len : max_chars;
+    const uint8_t *bytes = ph_target_view(objects->python->target, start, (size_t)shown);
+    ph_bytes_literal(bytes, bytes ? shown : 0, len > 0 && (uint64_t)len > shown, out);
+}
+
+static void bytes_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
+                          struct ph_str *out)
+{
+    append_bytes(objects, o->address + (uint64_t)objects->python->layout.bytes.ob_sval,
+                 ph_object_var_size(objects, o), max_chars, out);
+}
+
+const struct ph_family ph_family_bytes = {
+    .type_names = PH_TYPE_NAMES("bytes"),
+    .summary = bytes_summary,
+};
+
+static uint64_t allocated(const struct ph_objects *objects, const struct ph_object *o)
+{
+    int64_t bytes = ph_object_ssize(objects, o, objects->python->layout.bytearray.ob_alloc);
+    return bytes > 0 && bytes < MAX_LENGTH ? (uint64_t)bytes : 0;
+}
+
+static uint64_t bytearray_size(struct ph_objects *objects, const struct ph_object *o)
+{
+    return o->type->basicsize + allocated(objects, o);
+}
+
+static void bytearray_buffers(struct ph_objects *objects, const struct ph_object *o,
+                              const struct ph_buffer_visitor *v)
+{
+    ph_visit_buffer(v, ph_object_ptr(objects, o, objects->python->layout.bytearray.ob_bytes),
+                    allocated(objects, o), "bytes");
+}
+
+static void bytearray_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
+                              struct ph_str *out)
+{
+    ph_str_append(out, "bytearray(");
+    append_bytes(objects, ph_object_ptr(objects, o, objects->python->layout.bytearray.ob_start),
+                 ph_object_var_size(objects, o), max_chars, out);
+    ph_str_append(out, ")");
+}
+
+const struct ph_family ph_family_bytearray = {
+    .type_names = PH_TYPE_NAMES("bytearray"),
+    .size = bytearray_size,
+    .buffers = bytearray_buffers,
+    .summary = bytearray_summary,
+};
+
+/* memory_traverse visits the managed buffer; the exporter in the view is borrowed from that. */
+static void memoryview_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
+                               struct ph_str *out)
+{
+    (void)max_chars;
+    ph_str_appendf(out, "<memory of %" PRId64 " bytes at 0x%" PRIx64 ">",
+                   ph_object_ssize(objects, o, objects->python->layout.memoryview.view_len),
+                   ph_object_ptr(objects, o, objects->python->layout.memoryview.view_buf));
+}
+
+const struct ph_family ph_family_memoryview = {
+    .type_names = PH_TYPE_NAMES("memoryview"),
+    .fields = (const struct ph_ref_field[]){PH_REF_FIELD("buffer", memoryview, mbuf),
+                                            PH_REF_FIELD_WEAK("obj", memoryview, view_obj),
+                                            {0}},
+    .summary = memoryview_summary,
+};
+
+const struct ph_family ph_family_managed_buffer = {
+    .type_names = PH_TYPE_NAMES("managedbuffer"),
+    .fields = (const struct ph_ref_field[]){PH_REF_FIELD("obj", managed_buffer, master_obj), {0}},
+};

@@ -1,0 +1,72 @@
+/*
+ * Reading dict tables: combined and split, of every version, with one loop for all.
+ *
+ *     struct ph_dict d;
+ *     if (ph_dict_open(objects, &object, &d))
+ *         for (uint64_t i = 0; i < d.entry_count; i++)
+ *             if ((value = ph_dict_value(&d, i)))
+ *                 use(ph_dict_key(&d, i), value);
+ *
+ * (Objects/dictobject.c, Include/internal/pycore_dict.h.) All lengths are bounded by the memory that is there.
+ */
+#ifndef PH_OBJECTS_DICT_H
+#define PH_OBJECTS_DICT_H
+
+#include "objects/object.h"
+
+struct ph_dict {
+    const struct ph_python *python;
+    const uint8_t *entries; /* entry_count of them; borrowed from the target */
+    uint64_t entry_count;   /* dk_nentries: live and deleted ones, in insertion order */
+    uint32_t entry_bytes, key_offset, value_offset;
+    const uint8_t *values; /* of a split table; NULL for a combined one */
+    uint64_t value_count;
+    ph_addr keys_address;
+    uint64_t keys_bytes; /* of the whole keys object, as _PyDict_KeysSize() counts */
+    int64_t keys_refcount;
+    uint64_t capacity; /* entries that the keys object has room for */
+    uint64_t usable;   /* dk_usable */
+    bool unicode_only; /* no key but exact str: the collector does not visit the keys */
+};
+
+/* Open the tables of a dict, or of an instance of a subclass. False where they make no sense. */
+bool ph_dict_open(struct ph_objects *objects, const struct ph_object *o, struct ph_dict *out);
+/* Open a keys object alone, such as a type's ht_cached_keys. */
+bool ph_dict_keys_open(const struct ph_python *python, ph_addr keys, struct ph_dict *out);
+/* Give keys that were opened the values of one instance: count words at `values`. */
+bool ph_dict_use_values(struct ph_dict *d, ph_addr values, uint64_t count);
+
+static inline ph_addr ph_dict_key(const struct ph_dict *d, uint64_t i)
+{
+    return ph_load_ptr(d->python, d->entries + i * d->entry_bytes + d->key_offset);
+}
+
+/* 0 for a deleted entry, and for a split one that this dict lacks. */
+static inline ph_addr ph_dict_value(const struct ph_dict *d, uint64_t i)
+{
+    if (!d->values)
+        return ph_load_ptr(d->python, d->entries + i * d->entry_bytes + d->value_offset);
+    return i < d->value_count ? ph_load_ptr(d->python, d->values + i * ph_word_bytes(d->python)) : 0;
+}
+
+/* The value of a str key in the dict at this address, by search; 0 where there is none. Never calls ph_type_at(). */
+ph_addr ph_dict_get_string(struct ph_objects *objects, ph_addr dict, const char *key);
+
+/* ---- values that an instance holds without a dict (3.11+) ---- */
+
+/* An instance's inline or managed values: keys are the type's. False where it has none now. */
+bool ph_instance_values(struct ph_objects *objects, const struct ph_object *o, struct ph_dict *out);
+/* The instance's __dict__ where it has been made; 0 where not. */
+ph_addr ph_instance_dict(struct ph_objects *objects, const struct ph_object *o);
+/* Bytes before the GC header for managed dicts and weak references, by tp_flags. */
+uint32_t ph_managed_header_bytes(const struct ph_python *python, uint64_t tp_flags);
+/* Visit what an instance holds beside its base's part: attributes or __dict__, and its class. */
+void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
+/* The buffer of its values, where it lies outside the object (3.11, 3.12). */
+void ph_instance_buffers(struct ph_objects *objects, const struct ph_object *o,
+                         const struct ph_buffer_visitor *v);
+/* Visit the buffer of split values that begin at `values`, as ma_values or the managed word says. */
+void ph_visit_values_buffer(const struct ph_python *python, const struct ph_dict *d, ph_addr values,
+                            const struct ph_buffer_visitor *v);
+
+#endif

@@ -1,0 +1,139 @@
+/*
+ * What an instance of a Python class holds beside the part of its base: __dict__, or attribute values without a dict,
+ * and its class. The rules changed with nearly every version; each is one case here.
+ */
+#include "objects/dict.h"
+
+enum { VALUES_TAG = 1 }; /* 3.12: the low bit of the managed word says "values, not a dict" */
+
+uint32_t ph_managed_header_bytes(const struct ph_python *python, uint64_t tp_flags)
+{
+    uint64_t managed = 0;
+    if (python->layout.traits.instance_dict != PH_INSTANCE_DICT_OFFSET)
+        managed |= PH_TPFLAGS_MANAGED_DICT;
+    if (python->layout.traits.managed_weakref == PH_MANAGED_WEAKREF_YES)
+        managed |= PH_TPFLAGS_MANAGED_WEAKREF;
+    return tp_flags & managed ? 2 * ph_word_bytes(python) : 0;
+}
+
+static bool has_managed_dict(const struct ph_python *python, const struct ph_type *type)
+{
+    return python->layout.traits.instance_dict != PH_INSTANCE_DICT_OFFSET &&
+           (type->flags & PH_TPFLAGS_MANAGED_DICT);
+}
+
+/* The word `words` before the GC header: 1 is the dict (3.11+), 2 the values (3.11). */
+static ph_addr managed_word(const struct ph_python *python, const struct ph_object *o, unsigned words)
+{
+    int64_t before = python->layout.gc_head.size + (int64_t)(words * ph_word_bytes(python));
+    return ph_python_word(python, o->address, -before);
+}
+
+/* tp_dictoffset; negative counts from the end of a variable-sized object (_PyObject_GetDictPtr, to 3.11). */
+static ph_addr dict_at_offset(struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_python *python = objects->python;
+    unsigned word = ph_word_bytes(python);
+    int64_t offset = o->type->dictoffset;
+    if (offset == 0)
+        return 0;
+    if (offset < 0) {
+        uint64_t bytes = ph_size_default(objects, o);
+        bytes = (bytes + word - 1) / word * word;
+        offset += (int64_t)bytes;
+    }
+    return offset >= python->layout.object.size ? ph_python_word(python, o->address, offset) : 0;
+}
+
+ph_addr ph_instance_dict(struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_python *python = objects->python;
+    if (!has_managed_dict(python, o->type))
+        return dict_at_offset(objects, o);
+    ph_addr word = managed_word(python, o, 1);
+    bool tagged = python->layout.traits.instance_dict == PH_INSTANCE_DICT_TAGGED;
+    return tagged && (word & VALUES_TAG) ? 0 : word;
+}
+
+/* Where the instance's values are now, and how many words they may have; 0 where it has none. */
+static ph_addr find_values(struct ph_objects *objects, const struct ph_object *o, uint64_t *capacity)
+{
+    const struct ph_python *python = objects->python;
+    const struct ph_layout *L = &python->layout;
+    *capacity = UINT64_MAX;
+    if (!has_managed_dict(python, o->type))
+        return 0;
+    if (L->traits.instance_dict == PH_INSTANCE_DICT_PAIR)
+        return managed_word(python, o, 2);
+    if (L->traits.instance_dict == PH_INSTANCE_DICT_TAGGED) {
+        ph_addr word = managed_word(python, o, 1);
+        return word & VALUES_TAG ? word + VALUES_TAG : 0;
+    }
+    if (!(o->type->flags & PH_TPFLAGS_INLINE_VALUES))
+        return 0;
+    ph_addr values = o->address + o->type->basicsize;
+    const uint8_t *header =
+        ph_target_view(python->target, values, (size_t)L->dict_values.values);
+    if (!header || !header[L->dict_values.valid])
+        return 0;
+    *capacity = header[L->dict_values.capacity];
+    return values + (uint64_t)L->dict_values.values;
+}
+
+bool ph_instance_values(struct ph_objects *objects, const struct ph_object *o, struct ph_dict *out)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    uint64_t capacity;
+    ph_addr values = find_values(objects, o, &capacity);
+    ph_addr keys = values ? ph_python_word(objects->python, o->type->address,
+                                           L->heap_type.ht_cached_keys)
+                          : 0;
+    return keys && ph_dict_keys_open(objects->python, keys, out) &&
+           ph_dict_use_values(out, values, capacity);
+}
+
+void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+{
+    const struct ph_type *type = o->type;
+    bool own_dict = type->dictoffset != type->body->dictoffset ||
+                    has_managed_dict(objects->python, type);
+    for (uint32_t i = 0; i < type->slot_count; i++)
+        ph_visit(v, ph_object_ptr(objects, o, type->slots[i].offset), PH_LABEL_MEMBER,
+                 type->slots[i].name, PH_REF_STRONG);
+    struct ph_dict d;
+    if (ph_instance_values(objects, o, &d)) {
+        for (uint64_t i = 0; i < d.entry_count; i++)
+            ph_visit(v, ph_dict_value(&d, i), PH_LABEL_ATTR, ph_dict_key(&d, i), PH_REF_STRONG);
+    }
+    if (own_dict)
+        ph_visit_field(v, ph_instance_dict(objects, o), "__dict__");
+    /* Instances of heap types own a count of their type (3.8+; Objects/object.c: PyObject_Init). */
+    if (type->is_heap)
+        ph_visit_field(v, type->address, "__class__");
+}
+
+/* 3.11 and 3.12 allocate values with a prefix whose length is the byte before the pointers, for the order of
+ * insertion (Objects/dictobject.c: new_values). */
+void ph_visit_values_buffer(const struct ph_python *python, const struct ph_dict *d, ph_addr values,
+                            const struct ph_buffer_visitor *v)
+{
+    uint64_t room = (d->entry_count + d->usable) * ph_word_bytes(python);
+    uint8_t prefix = 0;
+    if (python->layout.traits.dict_values == PH_DICT_VALUES_PREFIXED)
+        ph_target_u8(python->target, values - 1, &prefix);
+    else if (python->layout.traits.dict_values == PH_DICT_VALUES_HEADED)
+        room += (uint64_t)python->layout.dict_values.values + d->entry_count + d->usable;
+    else
+        room = d->capacity * ph_word_bytes(python);
+    ph_visit_buffer(v, values - prefix, room + prefix, "values");
+}
+
+void ph_instance_buffers(struct ph_objects *objects, const struct ph_object *o,
+                         const struct ph_buffer_visitor *v)
+{
+    struct ph_dict d;
+    uint64_t capacity;
+    if (objects->python->layout.traits.dict_values == PH_DICT_VALUES_PREFIXED &&
+        ph_instance_values(objects, o, &d))
+        ph_visit_values_buffer(objects->python, &d, find_values(objects, o, &capacity), v);
+}

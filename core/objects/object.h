@@ -1,0 +1,258 @@
+/*
+ * What an object is: its type, its size as sys.getsizeof says, the references it holds with labels that compose into
+ * Python, the buffers that belong to it, and a one-line summary.
+ *
+ * Each family of types (str, dict, frames, deque, ...) is one file with one `const struct ph_family`; families.def
+ * lists them by the type names they serve. A type that no family serves is handled by generic.c: tp_basicsize,
+ * tp_itemsize and a careful scan of its words.
+ *
+ * In: a struct ph_python. Not here: which objects there are (heap/), and adding anything up (analysis/).
+ *
+ * To add a type: write its file, add its line to families.def, and add instances to tests/targets/zoo.py.
+ */
+#ifndef PH_OBJECTS_OBJECT_H
+#define PH_OBJECTS_OBJECT_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "runtime/python.h"
+
+/* tp_flags (Include/object.h; stable where a version is not named). */
+enum {
+    PH_TPFLAGS_STATIC_BUILTIN = 1 << 1,  /* 3.12+ */
+    PH_TPFLAGS_INLINE_VALUES = 1 << 2,   /* 3.13+ */
+    PH_TPFLAGS_MANAGED_WEAKREF = 1 << 3, /* 3.12+ */
+    PH_TPFLAGS_MANAGED_DICT = 1 << 4,    /* 3.11+ */
+    PH_TPFLAGS_HEAPTYPE = 1 << 9,
+    PH_TPFLAGS_HAVE_GC = 1 << 14,
+    PH_TPFLAGS_LONG_SUBCLASS = 1 << 24,
+    PH_TPFLAGS_LIST_SUBCLASS = 1 << 25,
+    PH_TPFLAGS_TUPLE_SUBCLASS = 1 << 26,
+    PH_TPFLAGS_BYTES_SUBCLASS = 1 << 27,
+    PH_TPFLAGS_UNICODE_SUBCLASS = 1 << 28,
+    PH_TPFLAGS_DICT_SUBCLASS = 1 << 29,
+    PH_TPFLAGS_BASE_EXC_SUBCLASS = 1 << 30,
+};
+#define PH_TPFLAGS_TYPE_SUBCLASS (1ull << 31)
+
+struct ph_family;
+
+/* A named word of an instance: a __slots__ member of a Python class, or a member that a C type declares. */
+struct ph_member {
+    int64_t offset;
+    ph_addr name; /* C string in the target */
+};
+
+/* A type object of the target, read once. */
+struct ph_type {
+    ph_addr address;
+    uint32_t id; /* index into ph_objects.types */
+    const char *name; /* "dict", "collections.deque", "__main__.Node": visible text */
+    uint32_t module_len; /* how much of the name is the module: 11 of "collections.deque"; 0 for built-ins */
+    const struct ph_type *base; /* tp_base; NULL for object */
+    const struct ph_family *family;
+    const struct ph_type *body;      /* the nearest type in the base chain that is not a Python class */
+    const struct ph_type *described; /* the type in the chain that the family serves by name; NULL: none does */
+    uint64_t flags;
+    uint64_t basicsize, itemsize;
+    uint64_t min_bytes; /* what every instance has: basicsize, but less for str, whose compact forms are shorter */
+    int64_t dictoffset, weaklistoffset;
+    uint32_t header_bytes; /* what lies before an instance in its block: GC header, managed pre-header */
+    bool is_gc;            /* PH_TPFLAGS_HAVE_GC */
+    bool is_heap;
+    bool is_python_class;           /* made by a class statement or type(), not by C */
+    const struct ph_member *slots; /* of Python classes, inherited ones included */
+    uint32_t slot_count;
+    const struct ph_member *members; /* object members of the C types in the chain, for labels */
+    uint32_t member_count;
+};
+
+/* The type table of one target. */
+struct ph_objects {
+    struct ph_python *python; /* borrowed */
+    struct ph_arena arena;
+    struct ph_map type_ids; /* address -> id + 1, or 0 for an address that is known to be no type */
+    PH_ARRAY(struct ph_type *) types;
+    PH_ARRAY(ph_addr) type_stack; /* scratch of ph_type_at() */
+};
+
+bool ph_objects_init(struct ph_objects *objects, struct ph_python *python);
+void ph_objects_deinit(struct ph_objects *objects);
+
+/* The type at this address, read and checked at the first call; NULL if there is no valid type there. */
+const struct ph_type *ph_type_at(struct ph_objects *objects, ph_addr address);
+/* A type object's tp_dict, wherever the version keeps it: static types of 3.12+ have theirs in the (main)
+ * interpreter's table (Include/internal/pycore_typeobject.h). 0 where it has none. */
+ph_addr ph_type_dict(const struct ph_objects *objects, ph_addr type);
+/* Whether `type` is or inherits from the type whose name this is. */
+bool ph_type_inherits(const struct ph_type *type, const char *name);
+
+/* ---- one object ---- */
+
+/* An object in view. `at` is plain memory: type->min_bytes of it. */
+struct ph_object {
+    ph_addr address;
+    const struct ph_type *type;
+    const uint8_t *at;
+};
+
+/* Look at an object whose type is known. False where its bytes cannot be read. */
+bool ph_object_open(struct ph_objects *objects, ph_addr address, const struct ph_type *type,
+                    struct ph_object *out);
+/* Look at an object at an address that is said to be one: reads ob_type. False where that is no valid type. */
+bool ph_object_at(struct ph_objects *objects, ph_addr address, struct ph_object *out);
+
+/* Fields of the object in view. Offsets come from the layout and lie within min_bytes. */
+static inline ph_addr ph_object_ptr(const struct ph_objects *objects, const struct ph_object *o,
+                                    int64_t offset)
+{
+    return ph_load_ptr(objects->python, o->at + offset);
+}
+static inline int64_t ph_object_ssize(const struct ph_objects *objects, const struct ph_object *o,
+                                      int64_t offset)
+{
+    return ph_load_ssize(objects->python, o->at + offset);
+}
+/* ob_size, for types that have one. */
+static inline int64_t ph_object_var_size(const struct ph_objects *objects, const struct ph_object *o)
+{
+    return ph_object_ssize(objects, o, objects->python->layout.var.ob_size);
+}
+
+/* The reference count as users know it; false where the object is immortal. */
+bool ph_object_refcount(const struct ph_objects *objects, const struct ph_object *o, int64_t *count);
+
+/* sys.getsizeof(o) as the default implementation and the types' own C __sizeof__ give it, in bytes. Never more than
+ * what the target could hold: nonsense lengths are clamped to the base size. */
+uint64_t ph_object_sizeof(struct ph_objects *objects, const struct ph_object *o);
+
+/* Bytes of the object itself from its address on, without buffers elsewhere: what its memory block must hold. */
+uint64_t ph_object_own_bytes(struct ph_objects *objects, const struct ph_object *o);
+
+/* ---- references ---- */
+
+/* How a reference is named. `arg` belongs to the kind. */
+enum ph_label_kind {
+    PH_LABEL_FIELD,   /* .name; arg: const char * of ours, such as "__closure__" */
+    PH_LABEL_ATTR,    /* .name; arg: address of the str */
+    PH_LABEL_MEMBER,  /* .name; arg: address of a C string in the target */
+    PH_LABEL_ITEM,    /* [n]; arg: n */
+    PH_LABEL_VALUE,   /* ['key']; arg: address of the key object */
+    PH_LABEL_KEY,     /* key n of a dict; arg: its position */
+    PH_LABEL_ELEMENT, /* an element of a set */
+    PH_LABEL_LOCAL,   /* local name; arg: address of the str, or 0 */
+    PH_LABEL_CELL,    /* cell name: a local that inner functions share; arg as above */
+    PH_LABEL_STACK,   /* evaluation stack n; arg: n */
+    PH_LABEL_WORD,    /* a word that nobody described; arg: its offset */
+    PH_LABEL_NOTE,    /* free words of ours, such as "callback"; arg: const char * */
+};
+
+struct ph_label {
+    enum ph_label_kind kind;
+    uint64_t arg;
+};
+
+enum ph_ref_flags {
+    PH_REF_STRONG = 1, /* owns a count of the target object */
+    PH_REF_WEAK = 2,   /* holds nothing: weak references, borrowed back pointers */
+    PH_REF_GUESS = 4,  /* a word that may be a reference: believed only if it is the start of a known object */
+    PH_REF_SHARED = 16, /* beside STRONG: reached through memory that several share, so the count is another's */
+    PH_REF_STALE = 8,  /* a guess from memory that may hold leftovers (the stack of a running frame) */
+};
+
+/* Called once a reference; target is never 0. */
+typedef void (*ph_ref_fn)(void *ctx, ph_addr target, struct ph_label label, unsigned flags);
+
+struct ph_visitor {
+    ph_ref_fn ref;
+    void *ctx;
+};
+
+static inline void ph_visit(const struct ph_visitor *v, ph_addr target, enum ph_label_kind kind,
+                            uint64_t arg, unsigned flags)
+{
+    if (target)
+        v->ref(v->ctx, target, (struct ph_label){kind, arg}, flags);
+}
+/* A strong field with a name of ours. */
+static inline void ph_visit_field(const struct ph_visitor *v, ph_addr target, const char *name)
+{
+    ph_visit(v, target, PH_LABEL_FIELD, (uint64_t)(uintptr_t)name, PH_REF_STRONG);
+}
+
+/* Whether instances can hold references at all: str, int and their like cannot. */
+bool ph_type_has_refs(const struct ph_type *type);
+/* Every reference that the object holds: its family's, then what instances of Python classes add (__slots__,
+ * __dict__ or inline values, __class__). */
+void ph_object_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
+
+/* ---- buffers ---- */
+
+/* Memory that belongs to the object but lies outside it: a list's items, a dict's keys. bytes is what the
+ * object uses of it. Not called for memory that is shared (split keys) or static. */
+typedef void (*ph_buffer_fn)(void *ctx, ph_addr start, uint64_t bytes, const char *what);
+
+struct ph_buffer_visitor {
+    ph_buffer_fn buffer;
+    void *ctx;
+};
+
+static inline void ph_visit_buffer(const struct ph_buffer_visitor *v, ph_addr start, uint64_t bytes,
+                                   const char *what)
+{
+    if (start)
+        v->buffer(v->ctx, start, bytes, what);
+}
+
+void ph_object_buffers(struct ph_objects *objects, const struct ph_object *o,
+                       const struct ph_buffer_visitor *v);
+
+/* ---- text ---- */
+
+/* A one-line summary, as repr would begin: 'text', 42, [3 items], <Node at 0x...>. At most max_chars characters of
+ * any string. */
+void ph_object_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
+                       struct ph_str *out);
+/* The label as Python: ".name", "['key']", "[3]", "local rows". */
+void ph_label_format(struct ph_objects *objects, struct ph_label label, struct ph_str *out);
+
+/* ---- families ---- */
+
+/* One reference field of a simple type, whose references are pure data. */
+struct ph_ref_field {
+    const char *label;    /* NULL ends the list */
+    size_t layout_member; /* offsetof(struct ph_layout, STRUCT.FIELD): where the layout keeps the offset */
+    unsigned flags;       /* enum ph_ref_flags */
+};
+#define PH_REF_FIELD(label, s, f) {label, offsetof(struct ph_layout, s.f), PH_REF_STRONG}
+#define PH_REF_FIELD_WEAK(label, s, f) {label, offsetof(struct ph_layout, s.f), PH_REF_WEAK}
+
+struct ph_family {
+    const char *const *type_names; /* the tp_names that it serves, NULL-ended; NULL: none by name */
+    const struct ph_ref_field *fields; /* visited first; NULL: none */
+    /* __sizeof__() without what sys.getsizeof adds for the collector; NULL: basicsize + |ob_size| * itemsize. */
+    uint64_t (*size)(struct ph_objects *objects, const struct ph_object *o);
+    /* Further references within the part that the family describes; NULL: none. */
+    void (*refs)(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
+    /* Buffers outside the object; NULL: none. */
+    void (*buffers)(struct ph_objects *objects, const struct ph_object *o,
+                    const struct ph_buffer_visitor *v);
+    /* NULL: "<name at 0x...>". */
+    void (*summary)(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
+                    struct ph_str *out);
+};
+
+/* The default size: tp_basicsize + |ob_size| * tp_itemsize. */
+uint64_t ph_size_default(struct ph_objects *objects, const struct ph_object *o);
+/* Visit each word of `len` bytes at `at` as a guess; labels count offsets from `base`. For memory that a type owns
+ * and nobody described, such as a module's state. */
+void ph_refs_scan(const struct ph_objects *objects, const uint8_t *at, uint64_t len, uint64_t base,
+                  const struct ph_visitor *v);
+/* The families, so that code which treats one specially can compare addresses. */
+#define PH_FAMILY(name) extern const struct ph_family ph_family_##name;
+#include "objects/families.def"
+#undef PH_FAMILY
+#define PH_TYPE_NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+#endif

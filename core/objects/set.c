@@ -1,0 +1,71 @@
+/* set and frozenset (Objects/setobject.c): a table of {key, hash}, in the object while it is small. */
+#include "objects/object.h"
+
+#include <inttypes.h>
+
+#define MAX_SLOTS (1ull << 40)
+
+/* The hash of a deleted entry, whose key is the dummy object; a real hash is never -1. */
+#define DELETED_HASH UINT64_MAX
+
+static uint64_t table_slots(const struct ph_objects *objects, const struct ph_object *o)
+{
+    uint64_t mask = ph_object_ptr(objects, o, objects->python->layout.set.mask);
+    return mask < MAX_SLOTS ? mask + 1 : 0;
+}
+
+/* The table where it is memory of its own, else 0. */
+static ph_addr outer_table(const struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    ph_addr table = ph_object_ptr(objects, o, L->set.table);
+    return table == o->address + (uint64_t)L->set.smalltable ? 0 : table;
+}
+
+static uint64_t set_size(struct ph_objects *objects, const struct ph_object *o)
+{
+    uint64_t bytes = o->type->basicsize;
+    if (outer_table(objects, o))
+        bytes += table_slots(objects, o) * (uint64_t)objects->python->layout.set_entry.size;
+    return bytes;
+}
+
+static void set_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+{
+    const struct ph_python *python = objects->python;
+    const struct ph_layout *L = &python->layout;
+    uint64_t slots = table_slots(objects, o), stride = (uint64_t)L->set_entry.size;
+    uint64_t deleted = python->wide ? DELETED_HASH : UINT32_MAX;
+    const uint8_t *table = ph_target_view(python->target, ph_object_ptr(objects, o, L->set.table),
+                                          (size_t)(slots * stride));
+    for (uint64_t i = 0; table && i < slots; i++) {
+        const uint8_t *entry = table + i * stride;
+        if (ph_load_ptr(python, entry + L->set_entry.hash) != deleted)
+            ph_visit(v, ph_load_ptr(python, entry + L->set_entry.key), PH_LABEL_ELEMENT, i,
+                     PH_REF_STRONG);
+    }
+}
+
+static void set_buffers(struct ph_objects *objects, const struct ph_object *o,
+                        const struct ph_buffer_visitor *v)
+{
+    ph_visit_buffer(v, outer_table(objects, o),
+                    table_slots(objects, o) * (uint64_t)objects->python->layout.set_entry.size,
+                    "table");
+}
+
+static void set_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
+                        struct ph_str *out)
+{
+    (void)max_chars;
+    int64_t used = ph_object_ssize(objects, o, objects->python->layout.set.used);
+    ph_str_appendf(out, "{%" PRId64 " element%s}", used, used == 1 ? "" : "s");
+}
+
+const struct ph_family ph_family_set = {
+    .type_names = PH_TYPE_NAMES("set", "frozenset"),
+    .size = set_size,
+    .refs = set_refs,
+    .buffers = set_buffers,
+    .summary = set_summary,
+};

@@ -1,0 +1,215 @@
+#include "objects/str.h"
+
+/* The state word: interned 2 bits, kind 3, compact 1, ascii 1, ready 1 (to 3.11). */
+enum {
+    STATE_INTERNED_MASK = 3,
+    STATE_INTERNED_MORTAL = 1,
+    STATE_KIND_SHIFT = 2,
+    STATE_KIND_MASK = 7,
+    STATE_COMPACT = 1 << 5,
+    STATE_ASCII = 1 << 6,
+    STATE_READY = 1 << 7,
+};
+#define MAX_LENGTH (1ull << 40)
+
+/* A str taken apart. */
+struct shape {
+    uint64_t length; /* characters */
+    uint32_t kind;   /* bytes a character; 0 for a legacy str that is not ready */
+    bool compact, ascii, ready;
+    ph_addr data; /* 0 where there is none */
+};
+
+static bool read_shape(const struct ph_python *python, ph_addr address, struct shape *out)
+{
+    const struct ph_layout *L = &python->layout;
+    const uint8_t *at = ph_target_view(python->target, address, (size_t)L->ascii.size);
+    if (!at)
+        return false;
+    uint32_t state = ph_load_u32(python, at + L->ascii.state);
+    int64_t length = ph_load_ssize(python, at + L->ascii.length);
+    uint32_t kind = state >> STATE_KIND_SHIFT & STATE_KIND_MASK;
+    if (length < 0 || (uint64_t)length > MAX_LENGTH || kind > 4 || kind == 3)
+        return false;
+    *out = (struct shape){
+        .length = (uint64_t)length,
+        .kind = kind,
+        .compact = state & STATE_COMPACT,
+        .ascii = state & STATE_ASCII,
+        .ready = L->traits.str == PH_STR_NO_WSTR || (state & STATE_READY),
+    };
+    if (out->compact)
+        out->data = address + (uint64_t)(out->ascii ? L->ascii.size : L->compact_str.size);
+    else
+        out->data = ph_python_word(python, address, L->legacy_str.data);
+    return true;
+}
+
+/* The type's flags say str; asked without the type table, which needs names itself. */
+static bool is_str(const struct ph_python *python, ph_addr address)
+{
+    ph_addr type = address ? ph_python_word(python, address, python->layout.object.ob_type) : 0;
+    return type && (ph_python_word(python, type, python->layout.type.tp_flags) &
+                    PH_TPFLAGS_UNICODE_SUBCLASS);
+}
+
+static uint32_t char_at(const struct ph_python *python, const uint8_t *data, uint32_t kind, uint64_t i)
+{
+    if (kind == 1)
+        return data[i];
+    return kind == 2 ? ph_load_u16(python, data + 2 * i) : ph_load_u32(python, data + 4 * i);
+}
+
+/* View the first characters, at most *count of them; *count becomes how many are there. */
+static const uint8_t *view_chars(const struct ph_python *python, const struct shape *shape, uint64_t *count)
+{
+    if (*count > shape->length)
+        *count = shape->length;
+    if (shape->kind == 0)
+        *count = 0;
+    return *count ? ph_target_view(python->target, shape->data, (size_t)(*count * shape->kind)) : NULL;
+}
+
+bool ph_str_object_text(struct ph_objects *objects, ph_addr str, uint64_t max_chars, struct ph_str *out)
+{
+    const struct ph_python *python = objects->python;
+    struct shape shape;
+    if (!is_str(python, str) || !read_shape(python, str, &shape))
+        return false;
+    uint64_t count = max_chars;
+    const uint8_t *data = view_chars(python, &shape, &count);
+    for (uint64_t i = 0; data && i < count; i++)
+        ph_str_append_codepoint(out, char_at(python, data, shape.kind, i));
+    return true;
+}
+
+bool ph_str_object_equals(struct ph_objects *objects, ph_addr str, const char *text)
+{
+    const struct ph_python *python = objects->python;
+    struct shape shape;
+    size_t len = strlen(text);
+    if (!is_str(python, str) || !read_shape(python, str, &shape) || shape.length != len ||
+        shape.kind != 1)
+        return false;
+    const uint8_t *data = ph_target_view(python->target, shape.data, len);
+    return data && memcmp(data, text, len) == 0;
+}
+
+bool ph_str_object_is_interned_mortal(struct ph_objects *objects, const struct ph_object *o)
+{
+    if (!(o->type->flags & PH_TPFLAGS_UNICODE_SUBCLASS))
+        return false;
+    uint32_t state = ph_load_u32(objects->python, o->at + objects->python->layout.ascii.state);
+    return (state & STATE_INTERNED_MASK) == STATE_INTERNED_MORTAL;
+}
+
+void ph_str_object_literal(struct ph_objects *objects, ph_addr str, uint64_t max_chars,
+                           struct ph_str *out)
+{
+    const struct ph_python *python = objects->python;
+    struct shape shape;
+    if (!is_str(python, str) || !read_shape(python, str, &shape)) {
+        ph_str_append(out, "<unreadable str>");
+        return;
+    }
+    uint64_t count = max_chars;
+    const uint8_t *data = view_chars(python, &shape, &count);
+    ph_str_append(out, "'");
+    for (uint64_t i = 0; data && i < count; i++) {
+        uint32_t c = char_at(python, data, shape.kind, i);
+        if (c == '\'' || c == '\\')
+            ph_str_append(out, "\\");
+        ph_str_append_codepoint(out, c);
+    }
+    ph_str_append(out, count < shape.length ? "'..." : "'");
+}
+
+void ph_bytes_literal(const uint8_t *bytes, uint64_t len, bool cut, struct ph_str *out)
+{
+    ph_str_append(out, "b'");
+    for (uint64_t i = 0; i < len; i++) {
+        if (bytes[i] == '\'' || bytes[i] == '\\')
+            ph_str_appendf(out, "\\%c", bytes[i]);
+        else if (bytes[i] >= ' ' && bytes[i] < 127)
+            ph_str_append_len(out, (const char *)&bytes[i], 1);
+        else
+            ph_str_appendf(out, "\\x%02x", bytes[i]);
+    }
+    ph_str_append(out, cut ? "'..." : "'");
+}
+
+/* ---- the family ---- */
+
+/* Bytes of the cached UTF-8 where it is memory of its own, with its NUL. */
+static uint64_t utf8_bytes(const struct ph_objects *objects, const struct ph_object *o,
+                           const struct shape *shape)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    if (shape->compact && shape->ascii)
+        return 0;
+    ph_addr utf8 = ph_python_word(objects->python, o->address, L->compact_str.utf8);
+    uint64_t len = ph_python_word(objects->python, o->address, L->compact_str.utf8_length);
+    return utf8 && utf8 != shape->data && len < MAX_LENGTH ? len + 1 : 0;
+}
+
+/* Bytes of the wchar_t form where it is memory of its own (to 3.11; wchar_t has 4 bytes on Linux). */
+static uint64_t wstr_bytes(const struct ph_objects *objects, const struct ph_object *o,
+                           const struct shape *shape)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    if (L->traits.str == PH_STR_NO_WSTR)
+        return 0;
+    ph_addr wstr = ph_object_ptr(objects, o, L->ascii.wstr);
+    if (!wstr || (shape->ready && wstr == shape->data))
+        return 0;
+    uint64_t len = shape->compact && shape->ascii
+                       ? shape->length
+                       : ph_python_word(objects->python, o->address, L->compact_str.wstr_length);
+    return len < MAX_LENGTH ? (len + 1) * 4 : 0;
+}
+
+/* unicode_sizeof() in Objects/unicodeobject.c: the basicsize of a subclass is ignored. */
+static uint64_t str_size(struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    struct shape shape;
+    if (!read_shape(objects->python, o->address, &shape))
+        return o->type->basicsize;
+    uint64_t chars = (shape.length + 1) * shape.kind;
+    uint64_t bytes;
+    if (shape.compact)
+        bytes = (uint64_t)(shape.ascii ? L->ascii.size : L->compact_str.size) + chars;
+    else
+        bytes = (uint64_t)L->legacy_str.size + (shape.data ? chars : 0);
+    return bytes + wstr_bytes(objects, o, &shape) + utf8_bytes(objects, o, &shape);
+}
+
+static void str_buffers(struct ph_objects *objects, const struct ph_object *o,
+                        const struct ph_buffer_visitor *v)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    struct shape shape;
+    if (!read_shape(objects->python, o->address, &shape))
+        return;
+    if (!shape.compact && shape.kind)
+        ph_visit_buffer(v, shape.data, (shape.length + 1) * shape.kind, "characters");
+    uint64_t bytes = utf8_bytes(objects, o, &shape);
+    if (bytes)
+        ph_visit_buffer(v, ph_python_word(objects->python, o->address, L->compact_str.utf8), bytes, "UTF-8");
+    bytes = wstr_bytes(objects, o, &shape);
+    if (bytes)
+        ph_visit_buffer(v, ph_object_ptr(objects, o, L->ascii.wstr), bytes, "wchar_t");
+}
+
+static void str_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
+                        struct ph_str *out)
+{
+    ph_str_object_literal(objects, o->address, max_chars, out);
+}
+
+const struct ph_family ph_family_str = {
+    .type_names = PH_TYPE_NAMES("str"),
+    .size = str_size,
+    .buffers = str_buffers,
+    .summary = str_summary,
+};

@@ -1,0 +1,93 @@
+#include "render/format.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* "1,234,567" into buf. */
+static const char *group_digits(char buf[32], uint64_t magnitude, bool negative)
+{
+    char *p = buf + 31;
+
+    *p = '\0';
+    for (unsigned digits = 0; digits == 0 || magnitude; digits++) {
+        if (digits && digits % 3 == 0)
+            *--p = ',';
+        *--p = (char)('0' + magnitude % 10);
+        magnitude /= 10;
+    }
+    if (negative)
+        *--p = '-';
+    return memmove(buf, p, (size_t)(buf + 32 - p));
+}
+
+const char *ph_format_count(char buf[32], int64_t count)
+{
+    uint64_t magnitude = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
+
+    return group_digits(buf, magnitude, count < 0);
+}
+
+/* Not by %.1f: the debugger's locale would choose the decimal point. */
+const char *ph_format_bytes(char buf[32], uint64_t bytes)
+{
+    static const char units[] = "KMGTPE";
+    double tenths = (double)bytes * 10 / 1024;
+    unsigned unit = 0;
+
+    if (bytes < 1024) {
+        snprintf(buf, 32, "%" PRIu64 " B", bytes);
+        return buf;
+    }
+    for (; tenths + 0.5 >= 10240 && units[unit + 1]; unit++)
+        tenths /= 1024;
+    uint64_t rounded = (uint64_t)(tenths + 0.5);
+    snprintf(buf, 32, "%" PRIu64 ".%u %ciB", rounded / 10, (unsigned)(rounded % 10), units[unit]);
+    return buf;
+}
+
+static bool starts_codepoint(char byte)
+{
+    return ((unsigned char)byte & 0xc0) != 0x80;
+}
+
+size_t ph_text_width(const char *text)
+{
+    size_t width = 0;
+
+    for (; *text; text++)
+        width += starts_codepoint(*text);
+    return width;
+}
+
+size_t ph_text_prefix(const char *text, size_t width)
+{
+    size_t bytes = 0;
+
+    for (; text[bytes]; bytes++)
+        if (starts_codepoint(text[bytes]) && width-- == 0)
+            break;
+    return bytes;
+}
+
+const char *ph_format_value(char buf[32], const struct ph_value *value, bool exact)
+{
+    switch (value->kind) {
+    case PH_VALUE_NONE:
+        return "";
+    case PH_VALUE_NULL:
+        return "-";
+    case PH_VALUE_TEXT:
+        return value->as.text ? value->as.text : "";
+    case PH_VALUE_ADDR:
+        snprintf(buf, 32, "0x%" PRIx64, value->as.addr);
+        return buf;
+    case PH_VALUE_BYTES:
+        return exact ? group_digits(buf, value->as.bytes, false)
+                     : ph_format_bytes(buf, value->as.bytes);
+    case PH_VALUE_COUNT:
+        return ph_format_count(buf, value->as.count);
+    case PH_VALUE_BOOL:
+        return value->as.boolean ? "yes" : "no";
+    }
+    return "";
+}

@@ -1,0 +1,324 @@
+#include "runtime/python.h"
+
+#include "runtime/version.h"
+
+#include <stdio.h>
+
+enum {
+    MAX_INTERPRETERS = 100000, /* bounds for lists that a broken target could make endless */
+    MAX_THREADS = 1000000,
+    METATYPE_DEPTH = 8,
+    TPFLAGS_READY = 1 << 12,
+};
+#define TPFLAGS_TYPE_SUBCLASS (1ull << 31) /* Include/object.h, every version */
+
+ph_addr ph_python_word(const struct ph_python *python, ph_addr base, int64_t offset)
+{
+    uint64_t value = 0;
+    return ph_target_word(python->target, base + (uint64_t)offset, &value) ? value : 0;
+}
+
+uint32_t ph_python_u32(const struct ph_python *python, ph_addr base, int64_t offset)
+{
+    uint32_t value = 0;
+    return ph_target_u32(python->target, base + (uint64_t)offset, &value) ? value : 0;
+}
+
+/* The word at base + offset, for a field that the version may lack. */
+static ph_addr optional_word(const struct ph_python *python, ph_addr base, int32_t offset)
+{
+    return ph_has(offset) ? ph_python_word(python, base, offset) : 0;
+}
+
+bool ph_python_is_type(const struct ph_python *python, ph_addr type)
+{
+    const struct ph_layout *L = &python->layout;
+    for (int depth = 0; depth < METATYPE_DEPTH; depth++) {
+        if (type == python->type_type)
+            return true;
+        const uint8_t *at = type % ph_word_bytes(python) == 0
+                                ? ph_target_view(python->target, type, (size_t)L->type.size)
+                                : NULL;
+        if (!at || !(ph_load_ptr(python, at + L->type.tp_flags) & TPFLAGS_READY))
+            return false;
+        ph_addr meta = ph_load_ptr(python, at + L->object.ob_type);
+        if (!(ph_python_word(python, meta, L->type.tp_flags) & TPFLAGS_TYPE_SUBCLASS))
+            return false;
+        type = meta;
+    }
+    return false;
+}
+
+/* Whether the object's type has this tp_name. Only for the first checks, where no type table stands yet. */
+static bool has_type_name(const struct ph_python *python, ph_addr object, const char *name)
+{
+    ph_addr type = ph_python_word(python, object, python->layout.object.ob_type);
+    size_t len;
+    const char *text = ph_target_cstring(
+        python->target, ph_python_word(python, type, python->layout.type.tp_name), 64, &len);
+    return text && strcmp(text, name) == 0;
+}
+
+/* A circular list head is right iff its neighbours point back; the low bits of links are flags
+ * (Include/internal/pycore_gc.h). */
+static bool is_gc_list(const struct ph_python *python, ph_addr head)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr next = ph_python_word(python, head, L->gc_head.next) & ~(ph_addr)3;
+    ph_addr prev = ph_python_word(python, head, L->gc_head.prev) & ~(ph_addr)3;
+    return next && prev &&
+           (ph_python_word(python, next, L->gc_head.prev) & ~(ph_addr)3) == head &&
+           (ph_python_word(python, prev, L->gc_head.next) & ~(ph_addr)3) == head;
+}
+
+static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_gc *gc)
+{
+    const struct ph_layout *L = &python->layout;
+    *gc = (struct ph_gc){.address = address};
+    /* generation0 holds the address of the youngest list; some distributions' builds place the array itself a word
+     * half earlier than the declared struct says, so the pointer is believed and the table is the fallback. */
+    ph_addr first = optional_word(python, address, L->gc_state.generation0);
+    if (!first || !is_gc_list(python, first))
+        first = address + (uint64_t)L->gc_state.generations;
+    for (int i = 0; i < PH_GENERATIONS; i++) {
+        ph_addr head = first + (uint64_t)i * (uint64_t)L->gc_generation.size;
+        /* During a collection the links of a young list may be in use for reference counts, yet the heads of all
+         * generations stay linked; an interpreter that is only being made has none yet. */
+        if (!is_gc_list(python, head))
+            return false;
+        gc->lists[i] = (struct ph_gc_list){
+            .head = head,
+            .threshold = ph_python_u32(python, head, L->gc_generation.threshold),
+            .count = ph_python_u32(python, head, L->gc_generation.count),
+        };
+    }
+    ph_addr permanent = address + (uint64_t)L->gc_state.permanent_generation;
+    if (is_gc_list(python, permanent))
+        gc->lists[PH_GEN_PERMANENT].head = permanent;
+    gc->collecting = ph_python_u32(python, address, L->gc_state.collecting) != 0;
+    gc->garbage = ph_python_word(python, address, L->gc_state.garbage);
+    return true;
+}
+
+static bool read_interpreters(struct ph_python *python)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr main = ph_python_word(python, python->runtime, L->runtime.interpreters_main);
+    ph_addr at = ph_python_word(python, python->runtime, L->runtime.interpreters_head);
+    uint32_t main_index = 0;
+    while (at && python->interpreters.count < MAX_INTERPRETERS) {
+        struct ph_interpreter interp = {.address = at, .owns_gc = ph_has(L->interp.gc)};
+        uint64_t id = 0;
+        if (!ph_target_u64(python->target, at + (uint64_t)L->interp.id, &id))
+            return false;
+        interp.id = (int64_t)id;
+        ph_addr gc = interp.owns_gc ? at + (uint64_t)L->interp.gc
+                                    : python->runtime + (uint64_t)L->runtime.gc;
+        bool first = python->interpreters.count == 0;
+        if ((interp.owns_gc || first) && !read_gc(python, gc, &interp.gc))
+            return false;
+        if (at == main)
+            main_index = python->interpreters.count;
+        if (!ph_array_push(&python->interpreters, interp))
+            return false;
+        at = ph_python_word(python, at, L->interp.next);
+    }
+    if (python->interpreters.count == 0)
+        return false;
+    /* CPython links the newest first; users expect the main interpreter first. The shared collector of 3.8 stays
+     * with whichever is first. */
+    struct ph_interpreter *items = python->interpreters.items;
+    struct ph_interpreter first = items[0];
+    items[0] = items[main_index];
+    items[main_index] = first;
+    if (!ph_has(L->interp.gc) && main_index != 0) {
+        items[0].gc = items[main_index].gc;
+        items[main_index].gc = (struct ph_gc){0};
+    }
+    items[0].owns_gc = true;
+    return true;
+}
+
+static void match_kernel_thread(const struct ph_python *python, struct ph_python_thread *thread)
+{
+    size_t count;
+    const struct ph_thread *threads = ph_target_threads(python->target, &count);
+    thread->name = "";
+    for (size_t i = 0; i < count; i++) {
+        bool same = thread->native_id ? threads[i].tid == thread->native_id
+                                      : threads[i].fs_base && threads[i].fs_base == thread->ident;
+        if (same) {
+            thread->native_id = threads[i].tid;
+            thread->name = threads[i].name;
+            return;
+        }
+    }
+}
+
+static bool read_threads(struct ph_python *python)
+{
+    const struct ph_layout *L = &python->layout;
+    for (uint32_t i = 0; i < python->interpreters.count; i++) {
+        ph_addr interp = python->interpreters.items[i].address;
+        ph_addr at = ph_python_word(python, interp, L->interp.threads_head);
+        while (at && python->threads.count < MAX_THREADS) {
+            if (ph_python_word(python, at, L->tstate.interp) != interp)
+                return false;
+            struct ph_python_thread thread = {.address = at, .interpreter = i};
+            thread.ident = ph_python_word(python, at, L->tstate.thread_id);
+            thread.native_id = optional_word(python, at, L->tstate.native_thread_id);
+            match_kernel_thread(python, &thread);
+            if (!ph_array_push(&python->threads, thread))
+                return false;
+            at = ph_python_word(python, at, L->tstate.next);
+        }
+    }
+    return true;
+}
+
+static bool read_type_type(struct ph_python *python)
+{
+    const struct ph_layout *L = &python->layout;
+    for (uint32_t i = 0; i < python->interpreters.count; i++) {
+        ph_addr interp = python->interpreters.items[i].address;
+        ph_addr builtins = ph_python_word(python, interp, L->interp.builtins);
+        if (!builtins || !has_type_name(python, builtins, "dict"))
+            continue;
+        ph_addr dict_type = ph_python_word(python, builtins, L->object.ob_type);
+        python->type_type = ph_python_word(python, dict_type, L->object.ob_type);
+        if (has_type_name(python, python->type_type, "type") &&
+            ph_python_word(python, python->type_type, L->object.ob_type) == python->type_type)
+            return true;
+    }
+    return false;
+}
+
+/* Read everything by this version's table; false where the target contradicts it. */
+static bool read_by_table(struct ph_python *python, uint32_t version_hex)
+{
+    const struct ph_target_info *info = ph_target_info(python->target);
+    ph_array_free(&python->interpreters);
+    ph_array_free(&python->threads);
+    python->version_hex = version_hex;
+    if (ph_layout_load(&python->layout, version_hex, info->word_bytes, info->big_endian, NULL))
+        return false;
+    return read_interpreters(python) && read_threads(python) && read_type_type(python);
+}
+
+static enum ph_status choose_table(struct ph_python *python, struct ph_error *err)
+{
+    const struct ph_target_info *info = ph_target_info(python->target);
+    uint32_t hex = ph_version_read(python->target, python->runtime);
+    if (hex) {
+        ph_version_format(python->version, hex);
+        enum ph_status status =
+            ph_layout_load(&python->layout, hex, info->word_bytes, info->big_endian, err);
+        if (status)
+            return status == PH_UNSUPPORTED
+                       ? ph_fail(err, status, "Python %s is not supported yet; %s to %s are",
+                                 python->version, ph_layout_version_name(0),
+                                 ph_layout_newest_version())
+                       : status;
+        if (read_by_table(python, hex))
+            return PH_OK;
+        return ph_fail_at(err, PH_BAD_DATA, python->runtime,
+                          "Python %s is there, but its interpreter state is not as that version's; "
+                          "it is starting, ending, damaged, or built with unknown options",
+                          python->version);
+    }
+    /* Nothing tells the version: an interpreter that has not made sys.version. The tables check themselves. */
+    const char *name;
+    for (size_t i = 0; (name = ph_layout_version_name(i)) != NULL; i++) {
+        char full[40];
+        snprintf(full, sizeof full, "%s.0", name);
+        if (read_by_table(python, ph_version_parse(full, strlen(full)))) {
+            snprintf(python->version, sizeof python->version, "%.20s", name);
+            return PH_OK;
+        }
+    }
+    return ph_fail_at(err, PH_UNSUPPORTED, python->runtime,
+                      "a Python interpreter is there, but of no version that is supported");
+}
+
+static unsigned read_build(const struct ph_python *python)
+{
+    ph_addr symbol;
+    unsigned build = 0;
+    /* Exported by debug builds, and by free-threaded ones, only (Include/object.h). */
+    if (ph_target_symbol(python->target, "_Py_NegativeRefcount", &symbol, NULL) == PH_OK)
+        build |= PH_BUILD_DEBUG;
+    if (ph_target_symbol(python->target, "_Py_MergeZeroLocalRefcount", &symbol, NULL) == PH_OK)
+        build |= PH_BUILD_FREE_THREADED;
+    /* Trace-refs builds up to 3.12 put two links before ob_refcnt: the type of type is then three words in. */
+    ph_addr type;
+    unsigned word = ph_target_info(python->target)->word_bytes;
+    uint64_t here = 0, later = 0;
+    if (ph_target_symbol(python->target, "PyType_Type", &type, NULL) == PH_OK &&
+        ph_target_word(python->target, type + word, &here) && here != type &&
+        ph_target_word(python->target, type + 3 * word, &later) && later == type &&
+        !(build & PH_BUILD_FREE_THREADED))
+        build |= PH_BUILD_TRACE_REFS;
+    return build;
+}
+
+static enum ph_status refuse_unsupported_build(const struct ph_python *python, struct ph_error *err)
+{
+    if (python->build & PH_BUILD_FREE_THREADED)
+        return ph_fail(err, PH_UNSUPPORTED, "a free-threaded Python is not supported yet");
+    if (python->build & PH_BUILD_TRACE_REFS)
+        return ph_fail(err, PH_UNSUPPORTED, "a Python built with trace-refs is not supported yet");
+    return PH_OK;
+}
+
+static enum ph_status find_runtime(struct ph_target *target, ph_addr *runtime, struct ph_error *err)
+{
+    if (ph_target_symbol(target, "_PyRuntime", runtime, NULL) == PH_OK ||
+        ph_target_section(target, ".PyRuntime", runtime, NULL) == PH_OK)
+        return PH_OK;
+    const char *missing = ph_target_missing_file(target, 0);
+    if (missing)
+        return ph_fail(err, PH_NOT_FOUND,
+                       "no Python interpreter found, but files of the process are missing (%.120s); "
+                       "give --exe or --sysroot",
+                       missing);
+    ph_addr symbol;
+    if (ph_target_symbol(target, "Py_Main", &symbol, NULL) == PH_OK)
+        return ph_fail(err, PH_UNSUPPORTED,
+                       "this Python is older than %s, the oldest that is supported",
+                       ph_layout_version_name(0));
+    return ph_fail(err, PH_NOT_FOUND,
+                   "no Python interpreter in this process (no module defines _PyRuntime)");
+}
+
+enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out, struct ph_error *err)
+{
+    struct ph_python *python = ph_calloc(1, sizeof *python);
+    if (!python)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    const struct ph_target_info *info = ph_target_info(target);
+    python->target = target;
+    python->wide = info->word_bytes == 8;
+    python->swap = info->big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+    enum ph_status status = find_runtime(target, &python->runtime, err);
+    if (!status) {
+        python->build = read_build(python);
+        status = refuse_unsupported_build(python, err);
+    }
+    if (!status)
+        status = choose_table(python, err);
+    if (status) {
+        ph_python_close(python);
+        return status;
+    }
+    *out = python;
+    return PH_OK;
+}
+
+void ph_python_close(struct ph_python *python)
+{
+    if (!python)
+        return;
+    ph_array_free(&python->interpreters);
+    ph_array_free(&python->threads);
+    free(python);
+}

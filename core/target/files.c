@@ -1,0 +1,174 @@
+#include "target/internal.h"
+
+#include <fcntl.h>
+#include <gelf.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- Mappings ---- */
+
+/* FNV-1a. */
+static uint64_t hash_path(const char *path)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (; *path; path++)
+        hash = (hash ^ (unsigned char)*path) * 0x100000001b3u;
+    return hash ? hash : 1;
+}
+
+/* The file's index plus 1; 0 when out of memory. Two paths of one hash make two files, whichever
+ * came last. */
+static uint32_t intern_file(struct ph_target *t, const char *path)
+{
+    uint32_t *number = ph_map_at(&t->file_of_path, hash_path(path), NULL);
+    if (!number)
+        return 0;
+    if (*number && strcmp(t->files.items[*number - 1].path, path) == 0)
+        return *number;
+    struct ph_file file = {.path = ph_arena_strdup(&t->arena, path)};
+    if (!file.path || !ph_array_push(&t->files, file))
+        return 0;
+    return *number = t->files.count;
+}
+
+bool ph_mapping_add(struct ph_target *t, ph_addr start, ph_addr end, uint64_t offset,
+                    const char *path)
+{
+    uint32_t number = intern_file(t, path);
+    struct ph_mapping mapping = {.start = start, .end = end, .offset = offset, .file = number - 1};
+    return number && ph_array_push(&t->mappings, mapping);
+}
+
+uint32_t ph_file_find(const struct ph_target *t, const char *path)
+{
+    uint32_t number = 0;
+    ph_map_find(&t->file_of_path, hash_path(path), &number);
+    return number - 1;
+}
+
+uint32_t ph_mapping_after(const struct ph_target *t, ph_addr addr)
+{
+    uint32_t low = 0, high = t->mappings.count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (addr >= t->mappings.items[middle].end)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct ph_mapping *ph_mapping_at(const struct ph_target *t, ph_addr addr)
+{
+    uint32_t i = ph_mapping_after(t, addr);
+    bool found = i < t->mappings.count && addr >= t->mappings.items[i].start;
+    return found ? &t->mappings.items[i] : NULL;
+}
+
+/* ---- Is it the same file? ---- */
+
+/* Whether the target's memory agrees with bytes [offset, offset + len) of the file, as far as the
+ * target itself holds them. */
+static bool range_agrees(struct ph_target *t, uint32_t index, uint64_t offset, uint64_t len)
+{
+    const struct ph_file *file = &t->files.items[index];
+    if (offset > file->size || len > file->size - offset)
+        return false;
+    for (uint32_t i = 0; i < t->mappings.count; i++) {
+        const struct ph_mapping *m = &t->mappings.items[i];
+        if (m->file != index || offset < m->offset || offset - m->offset >= m->end - m->start ||
+            len > m->end - m->start - (offset - m->offset))
+            continue;
+        ph_addr addr = m->start + (offset - m->offset);
+        if (!ph_target_holds(t, addr, len))
+            continue;
+        const void *theirs = ph_target_view(t, addr, len);
+        if (theirs)
+            return memcmp(theirs, file->bytes + offset, len) == 0;
+    }
+    return true;
+}
+
+/* A file is the one that was mapped if its program headers and its notes, build id included, are
+ * those in the target's memory. Neither changes when a file is stripped. */
+static bool agrees(struct ph_target *t, uint32_t index)
+{
+    const struct ph_file *file = &t->files.items[index];
+    GElf_Ehdr header;
+    size_t count;
+    if (!file->elf || !gelf_getehdr(file->elf, &header) || elf_getphdrnum(file->elf, &count))
+        return true;
+    if (!range_agrees(t, index, header.e_phoff, count * header.e_phentsize))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        GElf_Phdr segment;
+        if (gelf_getphdr(file->elf, (int)i, &segment) && segment.p_type == PT_NOTE &&
+            !range_agrees(t, index, segment.p_offset, segment.p_filesz))
+            return false;
+    }
+    return true;
+}
+
+/* ---- Opening ---- */
+
+void ph_file_close(struct ph_file *file)
+{
+    if (file->elf)
+        elf_end(file->elf);
+    if (file->bytes)
+        munmap((void *)(uintptr_t)file->bytes, file->size);
+    file->elf = NULL;
+    file->bytes = NULL;
+}
+
+/* Map a regular file. O_NONBLOCK, for a hostile core may name a pipe. */
+static bool map_file(struct ph_file *file, const char *name)
+{
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return false;
+    struct stat info;
+    void *bytes = MAP_FAILED;
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0)
+        bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (bytes == MAP_FAILED)
+        return false;
+    file->bytes = bytes;
+    file->size = (size_t)info.st_size;
+    elf_version(EV_CURRENT);
+    file->elf = elf_memory(bytes, file->size);
+    if (file->elf && elf_kind(file->elf) != ELF_K_ELF) {
+        elf_end(file->elf);
+        file->elf = NULL;
+    }
+    return true;
+}
+
+struct ph_file *ph_file_open(struct ph_target *t, uint32_t index)
+{
+    struct ph_file *file = &t->files.items[index];
+    if (file->tried)
+        return file;
+    file->tried = true;
+    bool other_file = false;
+    struct ph_str name = {0};
+    for (unsigned i = 0; !file->bytes && t->backend->file_name(t, index, i, &name); i++) {
+        if (!name.failed && map_file(file, ph_str_text(&name)) && !agrees(t, index)) {
+            other_file = true;
+            ph_file_close(file);
+        }
+        ph_str_clear(&name);
+    }
+    ph_str_free(&name);
+    if (!file->bytes) {
+        struct ph_str visible = {0};
+        ph_str_append_visible(&visible, file->path, strlen(file->path));
+        ph_target_complain(t, "%.400s: %s", ph_str_text(&visible),
+                           other_file ? "not the file that was mapped" : "not found");
+        ph_str_free(&visible);
+    }
+    return file;
+}

@@ -1,0 +1,359 @@
+#include "target/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* What tells whether a thread has run. */
+struct switches {
+    pid_t tid;
+    uint64_t voluntary, involuntary;
+};
+
+struct ph_live {
+    pid_t pid;
+    int memory_fd;       /* /proc/PID/mem, or -1 */
+    bool no_process_vm;  /* process_vm_readv is not allowed here (seccomp, old kernel) */
+    struct ph_stop stop; /* what we stopped ourselves */
+    uint64_t start_time; /* of the process, in clock ticks since boot */
+    PH_ARRAY(struct switches) switches;
+};
+
+/* ---- Memory ---- */
+
+/* How many leading bytes could be read. */
+static size_t read_memory(struct ph_live *live, ph_addr addr, void *buf, size_t len)
+{
+    if (!live->no_process_vm) {
+        struct iovec ours = {.iov_base = buf, .iov_len = len};
+        struct iovec theirs = {.iov_base = (void *)(uintptr_t)addr, .iov_len = len};
+        ssize_t n = process_vm_readv(live->pid, &ours, 1, &theirs, 1, 0);
+        if (n > 0)
+            return (size_t)n;
+        live->no_process_vm = errno == EPERM || errno == ENOSYS;
+    }
+    if (live->memory_fd < 0)
+        return 0;
+    ssize_t n = pread(live->memory_fd, buf, len, (off_t)addr);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static void live_fill(struct ph_target *t, struct ph_span *span, size_t page, size_t count)
+{
+    ph_addr start = ph_span_page_address(span, page), block_end = start + count * PH_PAGE_BYTES;
+    if (!ph_span_commit(span, start, block_end, span->start, span->end)) {
+        ph_span_set(span, page, count, PH_PAGE_ABSENT);
+        return;
+    }
+    for (size_t end = page + count; page < end;) {
+        ph_addr addr = ph_span_page_address(span, page);
+        size_t wanted = (end - page) * PH_PAGE_BYTES;
+        size_t here = read_memory(t->live, addr, ph_span_bytes(span, addr), wanted) / PH_PAGE_BYTES;
+        ph_span_set(span, page, here, PH_PAGE_HERE);
+        page += here;
+        if (page < end) /* such as a guard page that glibc made inside a mapping */
+            ph_span_set(span, page++, 1, PH_PAGE_ABSENT);
+    }
+}
+
+/* ---- The list of regions ---- */
+
+/* Reading a device can change it, and the kernel's own pages hold nothing of the program's: neither
+ * counts as readable. */
+static bool is_memory(const char *name)
+{
+    if (strncmp(name, "/dev/", 5) == 0)
+        return strncmp(name, "/dev/shm/", 9) == 0 || strncmp(name, "/dev/zero", 9) == 0;
+    return strncmp(name, "[vvar", 5) != 0 && strcmp(name, "[vsyscall]") != 0;
+}
+
+static unsigned region_flags(const char *permissions, const char *name)
+{
+    unsigned flags = 0;
+    flags |= permissions[0] == 'r' && is_memory(name) ? PH_REGION_READ : 0;
+    flags |= permissions[1] == 'w' ? PH_REGION_WRITE : 0;
+    flags |= permissions[2] == 'x' ? PH_REGION_EXEC : 0;
+    flags |= *name == '\0' || *name == '[' ? PH_REGION_ANON : 0;
+    flags |= strcmp(name, "[stack]") == 0 ? PH_REGION_STACK : 0;
+    return flags;
+}
+
+/* One line of /proc/PID/maps; what we cannot parse is left out. False: out of memory. */
+static bool add_line(struct ph_target *t, char *line)
+{
+    unsigned long long start, end, offset;
+    char permissions[5];
+    int name_at = 0;
+    if (sscanf(line, "%llx-%llx %4s %llx %*s %*s %n", &start, &end, permissions, &offset,
+               &name_at) < 4 ||
+        !name_at || start >= end)
+        return true;
+    char *name = line + name_at;
+    char *deleted = strstr(name, " (deleted)");
+    if (deleted && !deleted[10])
+        *deleted = '\0';
+    unsigned flags = region_flags(permissions, name);
+    if (!ph_region_add(t, start, end, flags, name))
+        return false;
+    if (*name == '/' && !ph_mapping_add(t, start, end, offset, name))
+        return false;
+    return !(flags & PH_REGION_READ) || ph_span_add(t, start, end);
+}
+
+static enum ph_status read_maps(struct ph_target *t, struct ph_error *err)
+{
+    pid_t pid = t->live->pid;
+    struct ph_str maps = {0};
+    if (!ph_proc_read(&maps, "/proc/%d/maps", (int)pid)) {
+        int error = errno;
+        ph_str_free(&maps);
+        if (error == ENOENT || error == ESRCH)
+            return ph_fail(err, PH_NOT_FOUND, "there is no process %d", (int)pid);
+        return ph_fail(err, PH_FAILED,
+                       "cannot look into process %d: %s; run as its user or as root", (int)pid,
+                       strerror(error));
+    }
+    bool ok = true;
+    char *rest = NULL;
+    for (char *line = maps.data ? strtok_r(maps.data, "\n", &rest) : NULL; ok && line;
+         line = strtok_r(NULL, "\n", &rest))
+        ok = add_line(t, line);
+    ph_str_free(&maps);
+    if (!ok)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    if (!t->spans.count)
+        return ph_fail(err, PH_NOT_FOUND,
+                       "process %d has no memory: it has ended or is part of the kernel", (int)pid);
+    return PH_OK;
+}
+
+/* Word size and byte order, from the executable's ELF header in memory or on disk; AT_ENTRY from
+ * auxv. */
+static void read_format(struct ph_target *t)
+{
+    struct ph_str text = {0};
+    if (ph_proc_link(&text, "/proc/%d/exe", (int)t->live->pid)) {
+        const char *path = ph_arena_strndup(&t->arena, text.data, text.len);
+        t->info.path = path ? path : "";
+    }
+    unsigned char ident[EI_NIDENT] = {0};
+    char name[64];
+    snprintf(name, sizeof name, "/proc/%d/exe", (int)t->live->pid);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        if (read(fd, ident, sizeof ident) == sizeof ident && memcmp(ident, ELFMAG, SELFMAG) == 0)
+            ph_target_set_format(t, ident[EI_CLASS] == ELFCLASS32 ? 4 : 8,
+                                 ident[EI_DATA] == ELFDATA2MSB);
+        close(fd);
+    }
+    if (ph_proc_read(&text, "/proc/%d/auxv", (int)t->live->pid))
+        ph_auxv_read(t, text.data, text.len);
+    ph_str_free(&text);
+}
+
+/* ---- Threads, and whether they have run ---- */
+
+/* The stack pointer of a thread that waits in the kernel: the last but one number of
+ * /proc/PID/task/TID/syscall, which for a thread that runs says "running" and nothing else. */
+static ph_addr blocked_sp(pid_t pid, pid_t tid)
+{
+    struct ph_str text = {0};
+    ph_addr sp = 0;
+    if (ph_proc_read(&text, "/proc/%d/task/%d/syscall", (int)pid, (int)tid) && text.len) {
+        char *last = strrchr(text.data, ' ');
+        if (last) {
+            *last = '\0';
+            const char *before = strrchr(text.data, ' ');
+            sp = before ? strtoull(before + 1, NULL, 16) : 0;
+        }
+    }
+    ph_str_free(&text);
+    return sp;
+}
+
+static bool add_thread(struct ph_target *t, pid_t tid)
+{
+    struct ph_live *live = t->live;
+    struct ph_thread thread = {.tid = (uint64_t)tid, .name = ""};
+    struct ph_str name = {0};
+    if (ph_proc_read(&name, "/proc/%d/task/%d/comm", (int)live->pid, (int)tid) && name.len)
+        thread.name = ph_arena_strndup(&t->arena, name.data, name.len - 1); /* without newline */
+    ph_str_free(&name);
+    if (!ph_stop_registers(&live->stop, tid, &thread.sp, &thread.fs_base))
+        thread.sp = blocked_sp(live->pid, tid);
+    return thread.name && ph_array_push(&t->threads, thread);
+}
+
+static bool add_threads(struct ph_target *t)
+{
+    struct ph_tids tids = {0};
+    bool ok = ph_proc_tids(t->live->pid, &tids);
+    for (uint32_t i = 0; ok && i < tids.list.count; i++)
+        ok = add_thread(t, tids.list.items[i]);
+    ph_array_free(&tids.list);
+    if (ok)
+        ph_region_mark_stacks(t);
+    return ok;
+}
+
+/* Field 22 of /proc/PID/stat, counted behind the name, which may hold blanks and parentheses. */
+static uint64_t start_time(pid_t pid)
+{
+    struct ph_str text = {0};
+    uint64_t ticks = 0;
+    if (ph_proc_read(&text, "/proc/%d/stat", (int)pid) && text.len) {
+        const char *at = strrchr(text.data, ')');
+        for (int field = 2; at && field < 22; field++) {
+            at = strchr(at, ' ');
+            at += at != NULL;
+        }
+        ticks = at ? strtoull(at, NULL, 10) : 0;
+    }
+    ph_str_free(&text);
+    return ticks;
+}
+
+static uint64_t status_number(const char *status, const char *key)
+{
+    const char *value = ph_proc_status(status, key);
+    return value ? strtoull(value, NULL, 10) : 0;
+}
+
+/* Bring live->switches up to date; whether they were. */
+static bool update_switches(struct ph_live *live)
+{
+    struct ph_tids tids = {0};
+    struct ph_str status = {0};
+    bool same = ph_proc_tids(live->pid, &tids) && tids.list.count == live->switches.count;
+    if (!ph_array_reserve(&live->switches, tids.list.count))
+        tids.list.count = 0; /* then never the same: the careful answer */
+    live->switches.count = tids.list.count;
+    for (uint32_t i = 0; i < tids.list.count; i++) {
+        struct switches now = {.tid = tids.list.items[i]}, *before = &live->switches.items[i];
+        if (ph_proc_read(&status, "/proc/%d/task/%d/status", (int)live->pid, (int)now.tid)) {
+            now.voluntary = status_number(ph_str_text(&status), "voluntary_ctxt_switches");
+            now.involuntary = status_number(ph_str_text(&status), "nonvoluntary_ctxt_switches");
+        }
+        same = same && now.tid == before->tid && now.voluntary == before->voluntary &&
+               now.involuntary == before->involuntary;
+        *before = now;
+    }
+    ph_array_free(&tids.list);
+    ph_str_free(&status);
+    return same;
+}
+
+static bool live_has_run(struct ph_target *t)
+{
+    bool same = update_switches(t->live);
+    return !same || t->live->start_time != start_time(t->live->pid);
+}
+
+/* ---- Life ---- */
+
+/* The executable's link; the path in the process's own root; the very file that is mapped, should
+ * the path name another by now (which needs a privilege); the path in our root. */
+static bool live_file_name(struct ph_target *t, uint32_t file, unsigned i, struct ph_str *name)
+{
+    const char *path = t->files.items[file].path;
+    const struct ph_mapping *mapping = t->mappings.items;
+    bool is_executable = strcmp(path, t->info.path) == 0;
+    switch (is_executable ? i : i + 1) {
+    case 0:
+        ph_str_appendf(name, "/proc/%d/exe", (int)t->live->pid);
+        return true;
+    case 1:
+        ph_str_appendf(name, "/proc/%d/root%s", (int)t->live->pid, path);
+        return true;
+    case 2:
+        while (mapping->file != file)
+            mapping++;
+        ph_str_appendf(name, "/proc/%d/map_files/%llx-%llx", (int)t->live->pid,
+                       (unsigned long long)mapping->start, (unsigned long long)mapping->end);
+        return true;
+    case 3:
+        ph_str_append(name, path);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void live_destroy(struct ph_target *t)
+{
+    struct ph_live *live = t->live;
+    if (!live)
+        return;
+    ph_stop_end(&live->stop);
+    if (live->memory_fd >= 0)
+        close(live->memory_fd);
+    ph_array_free(&live->switches);
+    free(live);
+    t->live = NULL;
+}
+
+static const struct ph_backend live_backend = {
+    .fill = live_fill,
+    .has_run = live_has_run,
+    .file_name = live_file_name,
+    .destroy = live_destroy,
+};
+
+/* That maps can be read does not mean that memory can. */
+static enum ph_status check_access(struct ph_target *t, struct ph_error *err)
+{
+    const struct ph_span *first = &t->spans.items[0];
+    unsigned char byte;
+    if (read_memory(t->live, first->start, &byte, 1) == 1)
+        return PH_OK;
+    return ph_fail(err, PH_FAILED,
+                   "cannot read the memory of process %d; run as root, or as its user with "
+                   "kernel.yama.ptrace_scope 0",
+                   (int)t->live->pid);
+}
+
+static enum ph_status open_live(struct ph_target *t, pid_t pid, bool stop, struct ph_error *err)
+{
+    struct ph_live *live = ph_calloc(1, sizeof *live);
+    if (!live)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    t->live = live;
+    live->pid = t->info.pid = pid;
+    char name[64];
+    snprintf(name, sizeof name, "/proc/%d/mem", (int)pid);
+    live->memory_fd = open(name, O_RDONLY | O_CLOEXEC);
+    live->start_time = start_time(pid);
+    if (stop) {
+        enum ph_status status = ph_stop_process(&live->stop, pid, t->host, err);
+        if (status)
+            return status;
+    }
+    update_switches(live); /* before the memory is read, so that no change goes unseen */
+    enum ph_status status = read_maps(t, err);
+    if (status)
+        return status;
+    read_format(t);
+    if (!add_threads(t))
+        return ph_fail(err, PH_FAILED, "process %d ended, or memory ran out", (int)pid);
+    return check_access(t, err);
+}
+
+enum ph_status ph_target_open_live(pid_t pid, bool stop, const struct ph_host *host,
+                                   struct ph_target **out, struct ph_error *err)
+{
+    if (pid <= 0)
+        return ph_fail(err, PH_USAGE, "%d is no process id", (int)pid);
+    struct ph_target *t = ph_target_create(&live_backend, PH_TARGET_LIVE, host);
+    if (!t)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    enum ph_status status = open_live(t, pid, stop, err);
+    if (status) {
+        ph_target_close(t);
+        return status;
+    }
+    *out = t;
+    return PH_OK;
+}

@@ -1,0 +1,194 @@
+#include "target/internal.h"
+
+#include <gelf.h>
+#include <stdlib.h>
+
+#include "base/checked.h"
+
+/*
+ * The notes of a core file. libelf walks them; what a note holds is a struct of the kernel's,
+ * different on each machine, of which we read the few fields below by their places (Linux,
+ * include/uapi/linux/elfcore.h and asm/ptrace.h).
+ */
+
+struct prstatus_format {
+    GElf_Half machine;
+    unsigned pid, sp, thread_pointer; /* offsets of bytes in the note; 0: not there */
+};
+
+static const struct prstatus_format prstatus_formats[] = {
+    {EM_X86_64, .pid = 32, .sp = 112 + 19 * 8, .thread_pointer = 112 + 21 * 8},
+    {EM_386, .pid = 24, .sp = 72 + 15 * 4},
+    {EM_AARCH64, .pid = 32, .sp = 112 + 31 * 8},
+};
+
+/* A cursor over a note's bytes, in the target's byte order; reading past the end says so and yields
+ * 0. */
+struct cursor {
+    const unsigned char *bytes;
+    size_t len, at;
+    unsigned word_bytes;
+    bool big_endian, failed;
+};
+
+static uint64_t take(struct cursor *c, unsigned bytes)
+{
+    uint64_t value = 0;
+    if (c->failed || bytes > c->len - c->at) {
+        c->failed = true;
+        return 0;
+    }
+    for (unsigned i = 0; i < bytes; i++) {
+        unsigned shift = 8 * (c->big_endian ? bytes - 1 - i : i);
+        value |= (uint64_t)c->bytes[c->at + i] << shift;
+    }
+    c->at += bytes;
+    return value;
+}
+
+static uint64_t take_at(struct cursor *c, size_t at, unsigned bytes)
+{
+    c->failed = at > c->len;
+    c->at = at;
+    return take(c, bytes);
+}
+
+static uint64_t take_word(struct cursor *c)
+{
+    return take(c, c->word_bytes);
+}
+
+/* A C string; NULL past the end. */
+static const char *take_string(struct cursor *c)
+{
+    const char *text = (const char *)c->bytes + c->at;
+    const char *end = c->failed ? NULL : memchr(text, '\0', c->len - c->at);
+    if (!end) {
+        c->failed = true;
+        return NULL;
+    }
+    c->at += (size_t)(end - text) + 1;
+    return text;
+}
+
+static struct cursor cursor_over(const struct ph_target *t, const void *bytes, size_t len)
+{
+    return (struct cursor){
+        .bytes = bytes,
+        .len = len,
+        .word_bytes = t->info.word_bytes,
+        .big_endian = t->info.big_endian,
+    };
+}
+
+static bool read_thread(struct ph_target *t, GElf_Half machine, struct cursor *c)
+{
+    size_t count = sizeof prstatus_formats / sizeof *prstatus_formats;
+    for (size_t i = 0; i < count; i++) {
+        const struct prstatus_format *format = &prstatus_formats[i];
+        if (format->machine != machine)
+            continue;
+        struct ph_thread thread = {.name = ""};
+        thread.tid = take_at(c, format->pid, 4);
+        thread.sp = take_at(c, format->sp, c->word_bytes);
+        if (format->thread_pointer)
+            thread.fs_base = take_at(c, format->thread_pointer, c->word_bytes);
+        return c->failed || ph_array_push(&t->threads, thread);
+    }
+    return true;
+}
+
+/* struct elf_prpsinfo: pid behind four chars, a word of flags, uid and gid; 16-bit ids on 386. */
+static void read_process(struct ph_target *t, GElf_Half machine, struct cursor *c)
+{
+    size_t pid_at = machine == EM_386 ? 12 : c->word_bytes == 8 ? 24 : 16;
+    uint64_t pid = take_at(c, pid_at, 4);
+    if (!c->failed)
+        t->info.pid = (pid_t)pid;
+}
+
+struct file_note {
+    ph_addr start, end;
+    uint64_t offset;
+    const char *path;
+};
+
+static int compare_file_notes(const void *a, const void *b)
+{
+    const struct file_note *x = a, *y = b;
+    return (x->start > y->start) - (x->start < y->start);
+}
+
+/* NT_FILE: count, page size, then start, end and offset in pages of each, then the names. */
+static bool read_files(struct ph_target *t, struct cursor *c)
+{
+    uint64_t count = take_word(c), page_bytes = take_word(c);
+    if (c->failed || count > c->len / (3 * c->word_bytes))
+        return true;
+    PH_ARRAY(struct file_note) notes = {0};
+    bool ok = ph_array_reserve(&notes, count);
+    for (uint64_t i = 0; ok && i < count; i++) {
+        struct file_note note;
+        note.start = take_word(c);
+        note.end = take_word(c);
+        if (!ph_mul(take_word(c), page_bytes, &note.offset))
+            note.end = note.start; /* left out below */
+        notes.items[notes.count++] = note;
+    }
+    for (uint32_t i = 0; i < notes.count; i++)
+        notes.items[i].path = take_string(c);
+    if (notes.count)
+        qsort(notes.items, notes.count, sizeof *notes.items, compare_file_notes);
+    ph_addr reached = t->mappings.count ? t->mappings.items[t->mappings.count - 1].end : 0;
+    for (uint32_t i = 0; ok && i < notes.count; i++) {
+        const struct file_note *note = &notes.items[i];
+        if (!note->path || note->start < reached || note->end <= note->start ||
+            note->end >= PH_ADDR_LIMIT)
+            continue;
+        reached = note->end;
+        ok = ph_mapping_add(t, note->start, note->end, note->offset, note->path);
+    }
+    ph_array_free(&notes);
+    return ok;
+}
+
+void ph_auxv_read(struct ph_target *t, const void *bytes, size_t len)
+{
+    struct cursor c = cursor_over(t, bytes, len);
+    while (!c.failed) {
+        uint64_t type = take_word(&c), value = take_word(&c);
+        if (!c.failed && type == AT_ENTRY)
+            t->entry = value;
+    }
+}
+
+bool ph_notes_read(struct ph_target *t, Elf *elf, uint64_t offset, uint64_t size)
+{
+    GElf_Ehdr header;
+    Elf_Data *data = elf_getdata_rawchunk(elf, (int64_t)offset, size, ELF_T_NHDR);
+    if (!data || !gelf_getehdr(elf, &header))
+        return true;
+    GElf_Nhdr note;
+    size_t name_at, bytes_at;
+    bool ok = true;
+    for (size_t at = 0; ok && (at = gelf_getnote(data, at, &note, &name_at, &bytes_at)) > 0;) {
+        if (note.n_namesz < 4 || memcmp((char *)data->d_buf + name_at, "CORE", 4) != 0)
+            continue;
+        struct cursor c = cursor_over(t, (char *)data->d_buf + bytes_at, note.n_descsz);
+        switch (note.n_type) {
+        case NT_PRSTATUS:
+            ok = read_thread(t, header.e_machine, &c);
+            break;
+        case NT_PRPSINFO:
+            read_process(t, header.e_machine, &c);
+            break;
+        case NT_FILE:
+            ok = read_files(t, &c);
+            break;
+        case NT_AUXV:
+            ph_auxv_read(t, c.bytes, c.len);
+            break;
+        }
+    }
+    return ok;
+}

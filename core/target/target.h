@@ -1,0 +1,219 @@
+/*
+ * The target's memory: one bounded, read-only view of a live process, a core file, or whatever a
+ * debugger can read; its regions, modules, symbols and threads. Knows nothing of Python.
+ *
+ * How it works: the regions that touch each other form a span; each span has a reservation of its
+ * own in our address space, into which a core's pages are mapped and a live target's or a
+ * debugger's bytes are copied in large blocks when first touched. So ph_target_view() yields a
+ * plain pointer to target bytes and costs a look-up, and every byte is read at most once a stop.
+ * Bytes that cannot be read are counted.
+ *
+ * Not here: writing (there is none), running anything, knowing what the bytes mean.
+ */
+#ifndef PH_TARGET_TARGET_H
+#define PH_TARGET_TARGET_H
+
+#include "base/host.h"
+
+#include <string.h>
+#include <sys/types.h>
+
+struct ph_target; /* opaque; created by the open functions, freed by ph_target_close() */
+
+enum ph_region_flags {
+    PH_REGION_READ = 1,
+    PH_REGION_WRITE = 2,
+    PH_REGION_EXEC = 4,
+    PH_REGION_ANON = 8,   /* no file behind it (heap, [anon:...], bss tail) */
+    PH_REGION_STACK = 16, /* a thread's stack, where that is known */
+};
+
+struct ph_region {
+    ph_addr start, end; /* end is exclusive */
+    unsigned flags;     /* enum ph_region_flags */
+    const char *name;   /* path, "[heap]", "[stack]", or ""; owned by the target */
+};
+
+struct ph_module {
+    const char *path;   /* as the target knows it; owned by the target */
+    ph_addr start, end; /* lowest and one past the highest mapped address */
+    ph_addr bias;       /* run-time address minus ELF address */
+};
+
+struct ph_thread {
+    uint64_t tid;     /* kernel thread id */
+    ph_addr fs_base;  /* thread pointer (x86-64 fs_base); 0 where unknown (live without ptrace) */
+    ph_addr sp;       /* stack pointer; 0 where unknown */
+    const char *name; /* comm; "" where unknown; owned by the target */
+};
+
+/* How a target is reached; for `info` and for error lines. */
+enum ph_target_kind { PH_TARGET_LIVE, PH_TARGET_CORE, PH_TARGET_REMOTE };
+
+struct ph_target_info {
+    enum ph_target_kind kind;
+    pid_t pid;           /* 0 where unknown */
+    const char *path;    /* the executable, or the core file for a core; "" where unknown */
+    unsigned word_bytes; /* 4 or 8 */
+    bool big_endian;
+};
+
+/*
+ * Open. On success *out is owned by the caller. host lends interruption and progress; it is
+ * borrowed and must outlive the target.
+ *
+ * live: reads with process_vm_readv, else /proc/PID/mem. With `stop`, a process that nobody has
+ * stopped yet is stopped with ptrace (SEIZE and INTERRUPT of every thread) until close, so that the
+ * heap holds still; one already stopped or traced is left as it is. core: an ELF core mapped;
+ * file-backed bytes that it leaves out come from the files that NT_FILE names, looked up below
+ * sysroot (may be NULL), checked by build id where both have one. exe (may be NULL) overrides the
+ * main program's path. A core shorter than its headers say is read as far as it goes, and said so
+ * by ph_target_missing_bytes(). debugged: called from a debugger's plugin, whose host->read reaches
+ * the target: finds the live process (TracerPid is us) or the core file that the debugger has open,
+ * and uses the fast path only if sampled bytes agree with host->read; else reads through the host
+ * alone. pid and core_path are hints (0, NULL).
+ */
+enum ph_status ph_target_open_live(pid_t pid, bool stop, const struct ph_host *host,
+                                   struct ph_target **out, struct ph_error *err) PH_MUST_USE;
+enum ph_status ph_target_open_core(const char *core, const char *exe, const char *sysroot,
+                                   const struct ph_host *host, struct ph_target **out,
+                                   struct ph_error *err) PH_MUST_USE;
+enum ph_status ph_target_open_debugged(pid_t pid, const char *core_path, const struct ph_host *host,
+                                       struct ph_target **out, struct ph_error *err) PH_MUST_USE;
+void ph_target_close(struct ph_target *t); /* NULL is fine */
+
+const struct ph_target_info *ph_target_info(const struct ph_target *t);
+
+/* Whether the target may have run since it was opened or last asked: true means that everything
+ * read is stale and the target must be closed and opened again. Live: compares start time and the
+ * context-switch counts of all threads. Core: never. Remote: always, for nothing tells. */
+bool ph_target_has_run(struct ph_target *t);
+
+/* ---- Private: what the reads below need inline. ---- */
+
+enum { PH_TARGET_WINDOW_SHIFT = 20, PH_TARGET_WINDOW_COUNT = 4096 };
+
+/* len bytes from start that lie at `bytes` in our memory; all of them could be read. */
+struct ph_target_window {
+    ph_addr start;
+    uint64_t len;
+    const unsigned char *bytes;
+    uint64_t unused; /* pads to a power of two */
+};
+
+/* Every struct ph_target starts with this: where the last reads in each MiB of the target found
+ * their bytes. */
+struct ph_target_hot {
+    unsigned word_bytes;
+    bool swap; /* the target's byte order is not ours */
+    struct ph_target_window windows[PH_TARGET_WINDOW_COUNT];
+};
+
+const void *ph_target_view_slow(struct ph_target *t, ph_addr addr, size_t len);
+
+static inline const struct ph_target_hot *ph_target_hot(const struct ph_target *t)
+{
+    return (const struct ph_target_hot *)t;
+}
+
+/* ---- Reading ---- */
+
+/* len bytes at addr as a plain pointer, valid until close; NULL if any of them cannot be read (or
+ * len is 0). The bytes are the target's, in the target's byte order. A few nanoseconds where the
+ * neighbourhood was read before. A file that somebody cuts while it is mapped is a SIGBUS here, as
+ * for any reader of mapped files. */
+static inline const void *ph_target_view(struct ph_target *t, ph_addr addr, size_t len)
+{
+    const struct ph_target_window *w =
+        &ph_target_hot(t)->windows[(addr >> PH_TARGET_WINDOW_SHIFT) % PH_TARGET_WINDOW_COUNT];
+    uint64_t offset = addr - w->start;
+    if (offset < w->len && len - 1 < w->len - offset) /* len 0 wraps around and fails */
+        return w->bytes + offset;
+    return ph_target_view_slow(t, addr, len);
+}
+
+/* As many leading bytes from addr as can be viewed contiguously, at most max. *len may be 0 (NULL
+ * returned). */
+const void *ph_target_view_some(struct ph_target *t, ph_addr addr, size_t max, size_t *len);
+
+/* Unsigned integers in the target's byte order; false where unreadable, and *out is then untouched.
+ */
+static inline bool ph_target_u64(struct ph_target *t, ph_addr addr, uint64_t *out)
+{
+    uint64_t value;
+    const void *bytes = ph_target_view(t, addr, sizeof value);
+    if (!bytes)
+        return false;
+    memcpy(&value, bytes, sizeof value);
+    *out = ph_target_hot(t)->swap ? __builtin_bswap64(value) : value;
+    return true;
+}
+
+static inline bool ph_target_u32(struct ph_target *t, ph_addr addr, uint32_t *out)
+{
+    uint32_t value;
+    const void *bytes = ph_target_view(t, addr, sizeof value);
+    if (!bytes)
+        return false;
+    memcpy(&value, bytes, sizeof value);
+    *out = ph_target_hot(t)->swap ? __builtin_bswap32(value) : value;
+    return true;
+}
+
+static inline bool ph_target_u16(struct ph_target *t, ph_addr addr, uint16_t *out)
+{
+    uint16_t value;
+    const void *bytes = ph_target_view(t, addr, sizeof value);
+    if (!bytes)
+        return false;
+    memcpy(&value, bytes, sizeof value);
+    *out = ph_target_hot(t)->swap ? __builtin_bswap16(value) : value;
+    return true;
+}
+
+static inline bool ph_target_u8(struct ph_target *t, ph_addr addr, uint8_t *out)
+{
+    const void *bytes = ph_target_view(t, addr, sizeof *out);
+    if (!bytes)
+        return false;
+    memcpy(out, bytes, sizeof *out);
+    return true;
+}
+
+/* An integer as wide as the target's pointers. */
+static inline bool ph_target_word(struct ph_target *t, ph_addr addr, uint64_t *out)
+{
+    if (ph_target_hot(t)->word_bytes == sizeof *out)
+        return ph_target_u64(t, addr, out);
+    uint32_t narrow;
+    if (!ph_target_u32(t, addr, &narrow))
+        return false;
+    *out = narrow;
+    return true;
+}
+
+/* A NUL-terminated string of at most max bytes (without NUL); NULL if unreadable or longer. *len is
+ * its length. */
+const char *ph_target_cstring(struct ph_target *t, ph_addr addr, size_t max, size_t *len);
+
+/* Regions by ascending address, never overlapping. Remote targets may have none. */
+const struct ph_region *ph_target_regions(struct ph_target *t, size_t *count);
+const struct ph_region *ph_target_region_at(struct ph_target *t, ph_addr addr); /* NULL: unmapped */
+const struct ph_module *ph_target_modules(struct ph_target *t, size_t *count);
+const struct ph_thread *ph_target_threads(struct ph_target *t, size_t *count);
+
+/* A dynamic symbol (.dynsym) of any module, executable first then in address order; the address is
+ * the run-time one; size_bytes may be NULL. PH_NOT_FOUND where no module has it. */
+enum ph_status ph_target_symbol(struct ph_target *t, const char *name, ph_addr *address,
+                                uint64_t *size_bytes) PH_MUST_USE;
+/* A named section of any module, by the same order (".PyRuntime"). */
+enum ph_status ph_target_section(struct ph_target *t, const char *name, ph_addr *address,
+                                 uint64_t *size_bytes) PH_MUST_USE;
+
+/* What could not be read so far: bytes of mapped regions asked for and not had, and files that a
+ * core needs and that were not found or did not match (path with the reason; i from 0; NULL at the
+ * end). */
+uint64_t ph_target_missing_bytes(const struct ph_target *t);
+const char *ph_target_missing_file(const struct ph_target *t, size_t i);
+
+#endif

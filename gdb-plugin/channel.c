@@ -1,0 +1,95 @@
+#include "channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LONGEST_REQUEST = 1 << 20 };
+
+static bool is_open; /* else the descriptors are somebody else's */
+
+/* A soft limit of open files below our descriptors is raised, where the hard limit allows. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > PH_RESPONSE_FD)
+        return;
+    limit.rlim_cur = limit.rlim_max < 1024 ? limit.rlim_max : 1024;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool open_at(const char *name, int fd)
+{
+    if (fcntl(fd, F_GETFD) != -1) {
+        errno = EBUSY;
+        return false;
+    }
+    int memory = memfd_create(name, MFD_CLOEXEC);
+    if (memory < 0)
+        return false;
+    bool placed = dup3(memory, fd, O_CLOEXEC) == fd;
+    int error = errno;
+    close(memory);
+    errno = error;
+    return placed;
+}
+
+bool ph_channel_open(void)
+{
+    allow_descriptors();
+    if (!open_at("py-heap request", PH_REQUEST_FD))
+        return false;
+    is_open = open_at("py-heap response", PH_RESPONSE_FD);
+    if (is_open)
+        return true;
+    int error = errno;
+    close(PH_REQUEST_FD);
+    errno = error;
+    return false;
+}
+
+void ph_channel_close(void)
+{
+    if (!is_open)
+        return;
+    close(PH_REQUEST_FD);
+    close(PH_RESPONSE_FD);
+    is_open = false;
+}
+
+char *ph_channel_take_request(size_t *len)
+{
+    struct stat st;
+
+    if (!is_open || fstat(PH_REQUEST_FD, &st) || st.st_size == 0)
+        return NULL;
+    if (st.st_size > LONGEST_REQUEST)
+        st.st_size = LONGEST_REQUEST;
+    char *bytes = calloc(1, (size_t)st.st_size + 1);
+    ssize_t got = bytes ? pread(PH_REQUEST_FD, bytes, (size_t)st.st_size, 0) : -1;
+    if (got <= 0 || ftruncate(PH_REQUEST_FD, 0)) {
+        free(bytes);
+        return NULL;
+    }
+    *len = (size_t)got;
+    return bytes;
+}
+
+FILE *ph_channel_begin_response(void)
+{
+    if (ftruncate(PH_RESPONSE_FD, 0))
+        return NULL;
+    int fd = fcntl(PH_RESPONSE_FD, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return NULL;
+    lseek(fd, 0, SEEK_SET);
+    FILE *out = fdopen(fd, "w");
+    if (!out)
+        close(fd);
+    return out;
+}

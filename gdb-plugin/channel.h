@@ -1,0 +1,28 @@
+/*
+ * How GDB's command language and the plugin pass bytes: two files in memory at fixed descriptors,
+ * which GDB reaches as /proc/self/fd/N. GDB's `dump` and `append` write the request, the plugin
+ * writes the response, which GDB sources as a script.
+ */
+#ifndef PH_GDB_PLUGIN_CHANNEL_H
+#define PH_GDB_PLUGIN_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* High, so that they are still free when GDB has many files open; below 1024, the usual limit.
+ * py-heap.gdb names the second. */
+enum { PH_REQUEST_FD = 900, PH_RESPONSE_FD = 901 };
+
+/* Create both. False, with errno set, when a descriptor is taken or the limit of open files is
+ * lower. */
+bool ph_channel_open(void);
+void ph_channel_close(void);
+
+/* Take the request: its bytes, to be freed by the caller, and *len. NULL when there is none. A byte
+ * that is not counted in *len ends it with NUL. */
+char *ph_channel_take_request(size_t *len);
+/* A fresh response to write into; NULL when out of memory. fclose() makes it ready. */
+FILE *ph_channel_begin_response(void);
+
+#endif

@@ -1,0 +1,126 @@
+"""Fixtures: the interpreters and hosts of this machine, and one parked process a program and interpreter.
+
+Options: --python NAME (repeatable) and --host NAME limit a run to what has NAME in its name.
+"""
+import hosts
+import pytest
+import targets
+
+
+def pytest_addoption(parser):
+    parser.addoption("--python", action="append", default=[], help="only interpreters whose name has this")
+    parser.addoption("--host", action="append", default=[], help="only hosts whose name has this")
+
+
+def selected(config, option, things):
+    words = config.getoption(option)
+    return [thing for thing in things if not words or any(word in thing.name for word in words)]
+
+
+def pythons(config):
+    return selected(config, "--python", [p for p in targets.found_pythons() if p.supported()])
+
+
+def available_hosts(config):
+    return selected(config, "--host", [h for h in hosts.find_hosts() if h.available()])
+
+
+def pytest_report_header(config):
+    missing = [h.name for h in hosts.find_hosts() if not h.available()]
+    return ["interpreters: " + (", ".join("%s (%s)" % (p.name, p.path) for p in pythons(config)) or "none"),
+            "hosts: " + ", ".join(h.name for h in available_hosts(config)),
+            "hosts not here: " + (", ".join(missing) or "none")]
+
+
+def pytest_sessionstart(session):
+    if not pythons(session.config):
+        pytest.exit("no supported CPython found; set PH_PYTHONS to the paths of some", returncode=1)
+    if not hosts.CommandLine().available():
+        pytest.exit("no %s; set PH_BUILD_DIR to the build folder" % hosts.CommandLine.path, returncode=1)
+
+
+def pytest_generate_tests(metafunc):
+    config = metafunc.config
+    if "python" in metafunc.fixturenames:
+        metafunc.parametrize("python", pythons(config), ids=lambda p: p.name, scope="session", indirect=True)
+    if "shared_python" in metafunc.fixturenames:
+        shared = [p for p in pythons(config) if p.libpython()]
+        metafunc.parametrize("shared_python", shared, ids=lambda p: p.name, scope="session", indirect=True)
+    if "host" in metafunc.fixturenames:
+        metafunc.parametrize("host", available_hosts(config), ids=lambda h: h.name)
+    if "debugger" in metafunc.fixturenames:
+        debuggers = [h for h in available_hosts(config) if not isinstance(h, hosts.CommandLine)]
+        metafunc.parametrize("debugger", debuggers, ids=lambda h: h.name)
+    if "gdb" in metafunc.fixturenames:
+        gdbs = [h for h in available_hosts(config) if isinstance(h, hosts.Gdb)]
+        metafunc.parametrize("gdb", gdbs, ids=lambda h: h.name)
+
+
+@pytest.fixture(scope="session")
+def python(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def shared_python(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def newest_python(request):
+    return pythons(request.config)[-1]
+
+
+@pytest.fixture(scope="session")
+def cli():
+    return hosts.CommandLine()
+
+
+@pytest.fixture(scope="session")
+def batch(request):
+    """The host that answers hundreds of commands fastest: a debugger keeps its snapshot between them."""
+    return next(h for h in available_hosts(request.config) + hosts.find_hosts() if h.name == "gdb")
+
+
+def parked(python, program, tmp_path_factory, *arguments):
+    return targets.PythonProcess(python, program, tmp_path_factory.mktemp(program), *arguments)
+
+
+@pytest.fixture(scope="session")
+def zoo(python, tmp_path_factory):
+    process = parked(python, "zoo.py", tmp_path_factory)
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def big(python, tmp_path_factory):
+    process = parked(python, "big.py", tmp_path_factory)
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def zoo_core(python, tmp_path_factory):
+    core = parked(python, "zoo.py", tmp_path_factory, 40).core()
+    yield core
+    core.close()
+
+
+@pytest.fixture(scope="session", params=["zoo", "big"])
+def live(request, python):
+    """A parked process with the full truth: the zoo, then the big program."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session", params=["live", "core"])
+def zoo_target(request, python):
+    """The zoo as a live process, then as a core file."""
+    return request.getfixturevalue({"live": "zoo", "core": "zoo_core"}[request.param])
+
+
+@pytest.fixture(scope="session")
+def newest_zoo(newest_python, tmp_path_factory):
+    process = parked(newest_python, "zoo.py", tmp_path_factory, 40)
+    yield process
+    process.close()

@@ -1,0 +1,161 @@
+"""The ways to run py-heap: the command line, GDB with and without Python, LLDB.
+
+    answers = host.run(target, [["top", "--json"], ["show", "0x7f..."]])
+
+runs the commands in one go (in a debugger: one session, one stop) and gives what each wrote, as bytes. It goes
+through `-o FILE`, so that a debugger's own chatter is no part of it. session() gives the chatter too.
+"""
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+
+BUILD_DIR = os.path.abspath(os.environ.get("PH_BUILD_DIR", "build"))
+TIMEOUT_SECONDS = 120
+DEBUGGER_ENVIRONMENT = {**os.environ, "DEBUGINFOD_URLS": "", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
+
+
+class Failed(AssertionError):
+    """A command that should have answered did not."""
+
+
+class Outcome:
+    """What a process printed, as text, and its exit status."""
+
+    def __init__(self, process):
+        self.status = process.returncode
+        self.out = process.stdout.decode("utf-8", "replace")
+        self.err = (process.stderr or b"").decode("utf-8", "replace")
+
+    def __str__(self):
+        return "status %s\n%s\n%s" % (self.status, self.out[-3000:], self.err[-3000:])
+
+
+def run_process(argv, timeout=TIMEOUT_SECONDS, stderr=subprocess.PIPE):
+    return Outcome(subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
+                                  env=DEBUGGER_ENVIRONMENT, timeout=timeout, check=False))
+
+
+class Host:
+    """name: for test ids; available(): whether this machine has it."""
+
+    def run(self, target, commands, directory):
+        """The bytes that each command writes; Failed if one writes none."""
+        paths = [os.path.join(str(directory), "%s-%d.out" % (self.name, i)) for i in range(len(commands))]
+        for path in paths:
+            if os.path.exists(path):
+                os.unlink(path)
+        outcome = self.write_answers(target, [c + ["-o", p] for c, p in zip(commands, paths)])
+        answers = []
+        for command, path in zip(commands, paths):
+            if not os.path.exists(path):
+                raise Failed("%s: no answer to %s\n%s" % (self.name, " ".join(command), outcome))
+            with open(path, "rb") as f:
+                answers.append(f.read())
+            os.unlink(path)
+        return answers
+
+
+class CommandLine(Host):
+    name = "cli"
+    path = os.path.join(BUILD_DIR, "cli", "py-heap")
+
+    def available(self):
+        return os.path.exists(self.path)
+
+    def call(self, target, command, timeout=TIMEOUT_SECONDS):
+        """One command with its real stdout, stderr and status."""
+        return run_process([self.path] + target.arguments() + command, timeout)
+
+    def write_answers(self, target, commands):
+        outcome = None
+        for command in commands:
+            outcome = self.call(target, command)
+            if outcome.status != 0:
+                raise Failed("cli: %s\n%s" % (" ".join(command), outcome))
+        return outcome
+
+
+class Gdb(Host):
+    script = os.path.join(BUILD_DIR, "gdb-plugin", "py-heap.gdb")
+
+    def __init__(self, name, path, data_directory=None):
+        self.name, self.path, self.data_directory = name, path, data_directory
+
+    def available(self):
+        return bool(self.path) and os.path.exists(self.path)
+
+    def argv(self, target):
+        argv = [self.path, "-nx", "-batch"]
+        if self.data_directory:
+            argv += ["-data-directory", self.data_directory]
+        for setting in ("confirm off", "width 0", "height 0", "auto-load off", "debuginfod enabled off"):
+            argv += ["-iex", "set " + setting]
+        return argv + target.gdb_arguments()
+
+    def session(self, target, lines, timeout=TIMEOUT_SECONDS):
+        """GDB's output (errors too) for each line, and the Outcome. A line that fails does not stop the next."""
+        argv = self.argv(target) + ["-ex", "source " + self.script]
+        for i, line in enumerate(lines):
+            argv += ["-ex", r"echo \n@@%d@@\n" % i, "-ex", line]
+        outcome = run_process(argv + ["-ex", r"echo \n@@end@@\n"], timeout, subprocess.STDOUT)
+        return re.split(r"\n@@(?:\d+|end)@@\n", outcome.out)[1:-1], outcome
+
+    def write_answers(self, target, commands):
+        lines = ["py-heap " + " ".join(map(shlex.quote, command)) for command in commands]
+        path = commands[0][-1] + ".gdb"
+        with open(path, "w") as f:
+            f.write("\n".join(lines) + "\n")
+        outcome = self.session(target, ["source " + path])[1]
+        os.unlink(path)
+        return outcome
+
+
+class Lldb(Host):
+    plugin = os.path.join(BUILD_DIR, "lldb-plugin", "libpymem.so")
+
+    def __init__(self, name, path):
+        self.name, self.path = name, path
+
+    def available(self):
+        return bool(self.path) and os.path.exists(self.path)
+
+    def session(self, target, lines, timeout=TIMEOUT_SECONDS):
+        """LLDB's output (errors too) for each line, and the Outcome. A line that fails does not stop the next."""
+        lines = ["plugin load " + self.plugin, *target.lldb_lines(), *lines, *target.lldb_end()]
+        with tempfile.NamedTemporaryFile("w", suffix=".lldb") as script:
+            script.write("\n".join(lines) + "\n")
+            script.flush()
+            outcome = run_process([self.path, "--no-lldbinit", "-b",
+                                   "-o", "settings set symbols.enable-external-lookup false",
+                                   "-o", "command source -e false " + script.name], timeout, subprocess.STDOUT)
+        after = outcome.out
+        sections = []
+        for line in lines:
+            after = after.partition("(lldb) %s\n" % line)[2]
+            sections.append(after.partition("(lldb) ")[0])
+        return sections[1 + len(target.lldb_lines()):len(lines) - len(target.lldb_end())], outcome
+
+    def write_answers(self, target, commands):
+        return self.session(target, ["pymem " + " ".join(map(shlex.quote, command)) for command in commands])[1]
+
+
+def first_existing(*candidates):
+    return next((path for path in candidates if path and os.path.exists(path)), None)
+
+
+def cache_directory():
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "py-heap")
+
+
+def find_hosts():
+    """All hosts that py-heap is built for, whether the machine has them or not."""
+    unpacked = os.path.join(cache_directory(), "gdb-minimal", "usr")
+    minimal = os.environ.get("PH_GDB_MINIMAL") or os.path.join(unpacked, "bin", "gdb")
+    return [
+        CommandLine(),
+        Gdb("gdb", first_existing(os.environ.get("PH_GDB"), "/usr/bin/gdb")),
+        Gdb("gdb-minimal", minimal, first_existing(os.path.join(os.path.dirname(minimal), "..", "share", "gdb"))),
+        Lldb("lldb", first_existing(os.environ.get("PH_LLDB"), "/usr/bin/lldb-19", "/usr/bin/lldb")),
+    ]

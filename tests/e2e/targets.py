@@ -1,0 +1,252 @@
+"""Programs to look at: Python interpreters of this machine, running processes, core files."""
+import functools
+import glob
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+
+PROGRAMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "targets")
+START_SECONDS = 120
+SUPPORTED = [(3, minor) for minor in range(8, 14)]
+
+PROBE = """
+import json, sys, sysconfig
+print(json.dumps([sys.implementation.name, list(sys.version_info[:3]), bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+                  bool(sysconfig.get_config_var("Py_DEBUG")), sys.prefix]))
+"""
+
+
+class Python:
+    """An interpreter: name (for test ids), path, version triple, prefix, and the environment that it needs."""
+
+    def __init__(self, path):
+        implementation, version, self.free_threaded, self.debug, self.prefix = json.loads(
+            subprocess.run([path, "-I", "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True,
+                           timeout=30).stdout)
+        self.path = os.path.realpath(path)
+        self.version = tuple(version)
+        self.cpython = implementation == "cpython"
+        self.environment = {}
+        self.name = ".".join(map(str, version)) + ("-system" if self.path.startswith("/usr/bin/") else "")
+
+    def supported(self):
+        return self.cpython and self.version[:2] in SUPPORTED and not self.free_threaded and not self.debug
+
+    def libpython(self):
+        """The shared library that the interpreter lives in, or None where it is all in the executable."""
+        listing = subprocess.run(["ldd", self.path], stdout=subprocess.PIPE, check=False).stdout.decode()
+        for line in listing.splitlines():
+            if "libpython" in line and "=>" in line:
+                return line.split("=>")[1].split()[0]
+        return None
+
+
+def stripped_copy(python, directory):
+    """The same interpreter without symbols and debug info, in `directory`."""
+    copy = Python.__new__(Python)
+    copy.__dict__.update(python.__dict__)
+    copy.name = python.name + "-stripped"
+    copy.path = os.path.join(str(directory), os.path.basename(python.path))
+    copy.environment = {"PYTHONHOME": python.prefix, "LD_LIBRARY_PATH": str(directory)}
+    for source in filter(None, (python.path, python.libpython())):
+        destination = os.path.join(str(directory), os.path.basename(source))
+        shutil.copy(os.path.realpath(source), destination)
+        subprocess.run(["strip", "--strip-all", destination], check=True)
+    return copy
+
+
+@functools.lru_cache(maxsize=None)
+def found_pythons():
+    """Every CPython here, supported or not, oldest first; PH_PYTHONS (paths with colons between) goes before all."""
+    if os.environ.get("PH_PYTHONS"):
+        candidates = os.environ["PH_PYTHONS"].split(":")
+    else:
+        candidates = glob.glob("/usr/bin/python3*") + glob.glob("/usr/local/bin/python3*")
+        for root in (os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")):
+            candidates += glob.glob("%s/versions/*/bin/python3" % root) if root else []
+    pythons = {}
+    for path in candidates:
+        try:
+            python = Python(path)
+        except (OSError, ValueError, subprocess.SubprocessError):
+            continue  # a script beside it (python3-config), or an interpreter that does not start
+        pythons.setdefault(python.path, python)
+    return sorted(pythons.values(), key=lambda p: (p.version, p.name))
+
+
+class Process:
+    """A live process to look at."""
+
+    def __init__(self, popen):
+        self.popen = popen
+        self.pid = popen.pid
+
+    def arguments(self):
+        return ["--pid", str(self.pid)]
+
+    def gdb_arguments(self):
+        return ["-p", str(self.pid)]
+
+    def lldb_lines(self):
+        return ["process attach -p %d" % self.pid]
+
+    def lldb_end(self):
+        return ["process detach"]
+
+    def status(self, thread=None):
+        """/proc/PID/status of a thread as a dict."""
+        with open("/proc/%d/task/%d/status" % (self.pid, thread or self.pid)) as f:
+            return dict(line.rstrip("\n").split(":\t", 1) for line in f)
+
+    def threads(self):
+        return sorted(int(name) for name in os.listdir("/proc/%d/task" % self.pid))
+
+    def close(self):
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.wait()
+        for stream in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
+            if stream:
+                stream.close()
+
+
+class Core:
+    """A core file and the executable that left it; `process` is what it was while it lived."""
+
+    def __init__(self, path, process):
+        self.path, self.executable = str(path), process.python.path
+        self.python, self.truth, self.directory = process.python, process.truth, process.directory
+
+    def arguments(self):
+        return ["--core", self.path]
+
+    def gdb_arguments(self):
+        return [self.executable, self.path]
+
+    def lldb_lines(self):
+        return ["target create %s --core %s" % (self.executable, self.path)]
+
+    def lldb_end(self):
+        return []
+
+    def close(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Sleeper(Process):
+    """Any program that stays; `executable` and its arguments."""
+
+    def __init__(self, *argv):
+        super().__init__(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                          stderr=subprocess.DEVNULL))
+        deadline = time.monotonic() + START_SECONDS
+        while os.readlink("/proc/%d/exe" % self.pid) != os.path.realpath(argv[0]) or self.status()["State"][0] != "S":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+class Nothing:
+    """No process and no core."""
+
+    def arguments(self):
+        return []
+
+    gdb_arguments = lldb_lines = lldb_end = arguments
+
+
+class PythonProcess(Process):
+    """One of tests/targets, parked; `truth` is what it found out about itself."""
+
+    def __init__(self, python, program, directory, *arguments):
+        self.python = python
+        self.directory = str(directory)
+        self.truth_path = os.path.join(self.directory, "truth.json")
+        self.start_seconds = time.monotonic()
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
+                       "PYTHONHASHSEED": "0", **python.environment}
+        argv = [python.path, "-W", "ignore", os.path.join(PROGRAMS, program), self.truth_path]
+        super().__init__(subprocess.Popen(
+            argv + list(map(str, arguments)), cwd=self.directory, env=environment, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=allow_cores))
+        line = self.popen.stdout.readline()
+        if line != b"ready\n":
+            self.popen.kill()
+            raise AssertionError("%s on %s: %s" % (program, python.name, self.popen.communicate()[1].decode()[-2000:]))
+        self.wait_until_parked()
+        self.start_seconds = time.monotonic() - self.start_seconds
+
+    def wait_until_parked(self):
+        """Until the main thread is in its read of stdin, where it stays."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            with open("/proc/%d/syscall" % self.pid) as f:
+                if f.read().startswith("0 0x0 "):
+                    return
+            assert time.monotonic() < deadline, "the target does not come to rest"
+            time.sleep(0.01)
+
+    @functools.cached_property
+    def truth(self):
+        with open(self.truth_path) as f:
+            return Truth(json.load(f))
+
+    def core(self):
+        """End the process; the Core that it leaves, by the kernel if core_pattern lets it, else by gcore."""
+        with open("/proc/sys/kernel/core_pattern") as f:
+            in_working_directory = not f.read().startswith(("|", "/"))
+        if in_working_directory and resource.getrlimit(resource.RLIMIT_CORE)[1] != 0:
+            self.popen.send_signal(signal.SIGABRT)
+            self.popen.wait()
+            found = [p for p in glob.glob(os.path.join(self.directory, "*core*")) if os.path.isfile(p)]
+            if found:
+                return Core(found[0], self)
+        assert self.popen.poll() is None, "the process is gone and left no core"
+        path = os.path.join(self.directory, "core")
+        subprocess.run(["gdb", "-nx", "-batch", "-p", str(self.pid), "-ex", "generate-core-file " + path],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=START_SECONDS)
+        core = Core(path, self)
+        super().close()
+        return core
+
+    def close(self):
+        super().close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def allow_cores():
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+
+
+class Truth:
+    """What tests/targets/oracle.py wrote."""
+
+    def __init__(self, data):
+        self.data = data
+        self.types = data["types"]
+        self.tracked_count = data["tracked_count"]
+        self.address = data["address"]
+        self.type = [self.types[i] for i in data["type"]]
+        self.size = data["size"]
+        self.marks = data["marks"]
+
+    def rows(self, tracked=False):
+        """(address, type name, size) of every object that gc shows, or of those that it tracks."""
+        end = self.tracked_count if tracked else len(self.address)
+        return zip(self.address[:end], self.type[:end], self.size[:end])
+
+    @functools.cached_property
+    def tracked(self):
+        return set(self.address[:self.tracked_count])
+
+    @functools.cached_property
+    def type_of(self):
+        return dict(zip(self.address, self.type))
+
+    def one_of(self, type_name):
+        """The address of some object of that type, as text."""
+        return hex(self.address[self.type.index(type_name)])

@@ -1,0 +1,43 @@
+"""Objects that the collector does not know: found by closure, and in pymalloc's pools."""
+import json
+
+REACHABLE = {"text": "str", "number": "int", "data": "bytes", "real": "float", "pair": "tuple"}
+LEAKED = {"leaked_str": "str", "leaked_bytes": "bytes", "leaked_int": "int", "leaked_float": "float",
+          "leaked_tuple": "tuple"}
+
+
+def listed(cli, target, scope, type_name, directory):
+    command = ["list", type_name, "--scope", scope, "--limit", "0", "--json"]
+    return {row["address"] for row in json.loads(cli.run(target, [command], directory)[0])["objects"]}
+
+
+def test_reachable_though_untracked(cli, zoo, tmp_path):
+    for mark, type_name in REACHABLE.items():
+        address = zoo.truth.marks[mark]
+        assert address in listed(cli, zoo, "reachable", type_name, tmp_path), mark
+        assert address not in listed(cli, zoo, "tracked", type_name, tmp_path), mark
+        assert address not in listed(cli, zoo, "unreachable", type_name, tmp_path), mark
+
+
+def test_leaked_and_reachable_by_nobody(cli, zoo, tmp_path):
+    for mark, type_name in LEAKED.items():
+        address = zoo.truth.marks[mark]
+        assert address in listed(cli, zoo, "unreachable", type_name, tmp_path), mark
+        assert address in listed(cli, zoo, "all", type_name, tmp_path), mark
+        assert address not in listed(cli, zoo, "reachable", type_name, tmp_path), mark
+
+
+def test_show_tells_the_value(cli, zoo, tmp_path):
+    marks = zoo.truth.marks
+    pid = zoo.pid
+    expected = {"text": "hidden text %d" % pid, "number": str(pid * 10 ** 12), "data": "hidden bytes %d" % pid,
+                "real": repr(pid * 1.25), "leaked_str": "leaked str %d" % pid}
+    answers = cli.run(zoo, [["show", marks[mark], "--json"] for mark in expected], tmp_path)
+    for (mark, value), answer in zip(expected.items(), answers):
+        assert value in json.loads(answer)["summary"], mark
+
+
+def test_native_references(cli, zoo, tmp_path):
+    """A leaked reference is one that the refcount shows and nothing explains."""
+    document = json.loads(cli.run(zoo, [["referrers", zoo.truth.marks["leaked_bytes"], "--json"]], tmp_path)[0])
+    assert (document["found"], document["native"], document["refcount"]) == (0, 1, 1)

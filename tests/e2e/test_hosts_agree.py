@@ -1,0 +1,46 @@
+"""GDB, gdb-minimal and LLDB answer as the command line does, byte for byte, live and from a core."""
+import pytest
+
+SAMPLED_TYPES = ["dict", "list", "str", "tuple", "type", "function", "module", "generator", "coroutine",
+                 "__main__.Point", "__main__.Worker", "collections.deque", "int", "_thread.lock"]
+
+
+def commands(truth):
+    samples = [truth.one_of(name) for name in SAMPLED_TYPES]
+    inside = hex(int(samples[0], 16) + 8)
+    lines = [["top"], ["top", "--limit", "0"], ["top", "--scope", "tracked", "--sort", "count"],
+             ["top", "--type", "*.*", "--group-by", "module"],
+             ["list", "dict"], ["list", "*", "--limit", "300"], ["list", "str", "--limit", "100", "--offset", "50"],
+             ["list", "__main__.Poi?t", "--addresses", "--limit", "0"],
+             ["sizeof", *samples], ["whatis", inside], ["whatis", "0x10"],
+             ["referrers", samples[0], "--depth", "2"], ["referrers", samples[1], "--by-type"],
+             ["referents", samples[10], "--depth", "3"], ["show", samples[2], "--full"]]
+    for sample in samples:
+        lines += [[command, sample] for command in ("show", "referrers", "referents", "whatis")]
+    return lines + [line + ["--json"] for line in lines if "--addresses" not in line]
+
+
+@pytest.fixture(scope="module")
+def expected(cli, zoo_target, tmp_path_factory):
+    """The command line's answers: (commands, bytes)."""
+    lines = commands(zoo_target.truth)
+    return lines, cli.run(zoo_target, lines, tmp_path_factory.mktemp("expected"))
+
+
+def test_same_bytes(debugger, zoo_target, expected, tmp_path):
+    lines, answers = expected
+    different = []
+    for line, want, got in zip(lines, answers, debugger.run(zoo_target, lines, tmp_path)):
+        if want != got:
+            at = next((i for i, (a, b) in enumerate(zip(want, got)) if a != b), min(len(want), len(got)))
+            different.append("%s: at byte %d: cli %r, %s %r" % (
+                " ".join(line), at, want[max(0, at - 60):at + 60], debugger.name, got[max(0, at - 60):at + 60]))
+    assert not different, "%d of %d differ\n%s" % (len(different), len(lines), "\n".join(different[:10]))
+
+
+def test_same_text_on_the_terminal(debugger, zoo_target, cli):
+    """What the user sees, through the debugger's own stream."""
+    lines = ["top", "list __main__.Point", "show " + zoo_target.truth.one_of("__main__.Point")]
+    sections, _ = debugger.session(zoo_target, ["py-heap " + line for line in lines])
+    for line, section in zip(lines, sections):
+        assert section.rstrip("\n") == cli.call(zoo_target, line.split()).out.rstrip("\n"), line

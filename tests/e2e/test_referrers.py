@@ -1,0 +1,108 @@
+"""`referrers` is gc.get_referrers plus the locals of running and suspended frames; `referents` is gc.get_referents.
+
+What the two need not agree on, and why:
+- Referrers that the collector does not track (a dict of plain values, an untracked tuple) are not in
+  gc.get_referrers; only referrers that gc tracks are compared.
+- Weak edges are marked `strong: false` and are no references to gc.
+- gc need not show references to what cannot be part of a cycle: for objects that are not tracked themselves
+  (str, int, code) py-heap may know more referrers than gc. The truth has keys of dicts added by hand.
+- While a generator runs (3.11 on), gc does not show its locals; its row is of kind `frame`, and the rows of
+  that kind are compared with the locals that sys._current_frames() and gi_frame show.
+- A type written in C may not visit its own type (before 3.9 none had to), though each instance of a heap type
+  holds it: `__class__` edges may be more than gc shows.
+"""
+import json
+
+import differences
+
+
+def addresses(rows, **having):
+    """Where the strong references among the rows come from, or go to."""
+    return {int(row["address"], 16) for row in rows
+            if row.get("address") and row["strong"] and all(row[key] == value for key, value in having.items())}
+
+
+def ask(batch, target, command, samples, directory):
+    """{address: document} of a command that takes an address, asked for each sample."""
+    lines = [[command, address, "--limit", "0", "--json"] for address in samples]
+    return dict(zip(samples, map(json.loads, batch.run(target, lines, directory))))
+
+
+def describer(truth):
+    return lambda address: "%#x %s" % (address, truth.type_of.get(address, "?"))
+
+
+def check_referrers(answers, target):
+    truth, lines = target.truth, []
+    describe = describer(truth)
+    for sample, expected in truth.data["referrers"].items():
+        expected, rows = {int(a, 16) for a in expected}, answers[sample]["referrers"]
+        got = addresses(rows) & expected
+        if int(sample, 16) in truth.tracked:
+            got |= (addresses(rows, kind="object") - addresses(rows, label="__class__")) & truth.tracked
+        lines += differences.of_sets("referrers of " + describe(int(sample, 16)), expected, got, describe)
+    differences.require_none(lines)
+
+
+def test_referrers(batch, live, tmp_path):
+    samples = list(live.truth.data["referrers"])
+    assert len(samples) >= 200
+    check_referrers(ask(batch, live, "referrers", samples, tmp_path), live)
+
+
+def test_frames_hold_their_locals(batch, live, tmp_path):
+    held = {}
+    for frame in live.truth.data["frames"] + live.truth.data["suspended"]:
+        for name, address in frame["locals"].items():
+            held.setdefault(address, set()).add((frame["function"], name))
+    held = {address: held[address] for address in live.truth.data["referrers"] if address in held}
+    assert held
+    lines = []
+    for address, document in ask(batch, live, "referrers", held, tmp_path).items():
+        frames = [row for row in document["referrers"] if row["kind"] == "frame"]
+        for function, name in held[address]:
+            if not any(name in row["label"] and function in json.dumps(row) for row in frames):
+                lines.append("%s: local %s of %s is not among %s" % (address, name, function, frames[:3]))
+    differences.require_none(lines)
+
+
+def test_referents(batch, live, tmp_path):
+    truth, lines = live.truth, []
+    describe = describer(truth)
+    samples = live.truth.data["referents"]
+    for sample, document in ask(batch, live, "referents", samples, tmp_path).items():
+        expected = {int(a, 16) for a in samples[sample]}
+        got = addresses(document["referents"]) & expected
+        lines += differences.of_sets("referents of " + describe(int(sample, 16)), expected, got, describe)
+    differences.require_none(lines)
+
+
+def test_both_directions_agree(batch, zoo, tmp_path):
+    """Each strong referent names the sample among its referrers."""
+    samples = list(zoo.truth.data["referents"])[:30]
+    pairs = [(int(sample, 16), row["address"])
+             for sample, document in ask(batch, zoo, "referents", samples, tmp_path).items()
+             for row in document["referents"][:3] if row["strong"]]
+    answers = ask(batch, zoo, "referrers", sorted({address for _, address in pairs}), tmp_path)
+    describe = describer(zoo.truth)
+    differences.require_none(["%s refers to %s, which does not say so" % (describe(holder), address)
+                              for holder, address in pairs if holder not in addresses(answers[address]["referrers"])])
+
+
+def test_labels_are_python(batch, zoo, tmp_path):
+    """`referents` of known objects, by name."""
+    truth = zoo.truth
+    labels = {}
+    for type_name in ("__main__.Worker", "__main__.Data", "collections.deque", "dict", "list"):
+        document = ask(batch, zoo, "referents", [truth.one_of(type_name)], tmp_path)[truth.one_of(type_name)]
+        labels[type_name] = {row["label"] for row in document["referents"]}
+    attributes = labels["__main__.Data"]
+    assert ".name" in attributes or "__dict__" in attributes, attributes
+    for type_name in ("__main__.Worker", "__main__.Data"):
+        assert "__class__" in labels[type_name]
+
+
+def test_depth_and_by_type(batch, zoo, tmp_path):
+    address = zoo.truth.one_of("__main__.Worker")
+    deep, by_type = batch.run(zoo, [["referrers", address, "--depth", "3"], ["referrers", address, "--by-type"]], tmp_path)
+    assert b"list" in deep and b"list" in by_type

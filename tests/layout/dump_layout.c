@@ -1,0 +1,50 @@
+/*
+ * Prints every place that the tables of each version give, for test_offsets.py to compare with
+ * real interpreters:
+ *
+ *     3.11 PyListObject ob_item 24
+ *     3.11 PyListObject sizeof 40
+ *     3.11 PyCMethodObject|... field absent
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "layout/layout.h"
+
+static void print_entry(const char *version, const struct ph_layout_entry *entry)
+{
+    printf("%s %s %s ", version, entry->ctype, entry->field ? entry->field : "sizeof");
+    if (ph_has(entry->value))
+        printf("%d\n", entry->value);
+    else
+        printf("absent\n");
+}
+
+static int dump_version(const char *version)
+{
+    unsigned major, minor;
+    struct ph_layout layout;
+    struct ph_error error;
+    if (sscanf(version, "%u.%u", &major, &minor) != 2)
+        return EXIT_FAILURE;
+    if (ph_layout_load(&layout, major << 24 | minor << 16, 8, false, &error)) {
+        fprintf(stderr, "%s: %s\n", version, error.message);
+        return EXIT_FAILURE;
+    }
+    for (size_t i = 0; i < ph_layout_entry_count(); i++) {
+        struct ph_layout_entry entry = ph_layout_entry(&layout, i);
+        print_entry(version, &entry);
+    }
+    return EXIT_SUCCESS;
+}
+
+int main(void)
+{
+    const char *version;
+    int status = EXIT_SUCCESS;
+    for (size_t i = 0; (version = ph_layout_version_name(i)) != NULL; i++) {
+        if (dump_version(version) != EXIT_SUCCESS)
+            status = EXIT_FAILURE;
+    }
+    return status;
+}

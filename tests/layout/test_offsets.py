@@ -1,0 +1,195 @@
+"""The tables of core/layout/cpython against real interpreters.
+
+layout-dump prints each place that the tables give. Two oracles say where the fields are:
+
+* JSON files of struct offsets from DWARF, in PH_OFFSETS_DIR or in ../shared/offsets beside the
+  checkout;
+* the debug information of the interpreters at hand, asked through GDB. PH_PYTHONS names them,
+  separated by colons; without it, those of pyenv are taken.
+
+A version with neither is skipped, and said so. Places are those of one micro release each: what is
+known to move between micro releases is confirmed in the target at run time, not here.
+"""
+
+import functools
+import glob
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+
+# The JSON files know some structs by their tags only.
+TAGS = {
+    "BLOCK": "struct BLOCK",
+    "PyDictKeysObject": "struct _dictkeysobject",
+    "PyDictValues": "struct _dictvalues",
+    "PyFrameObject": "struct _frame",
+    "PyInterpreterState": "struct _is",
+    "PyLongObject": "struct _longobject",
+    "PyThreadState": "struct _ts",
+    "_ODictNode": "struct _odictnode",
+    "_PyRuntimeState": "struct pyruntimestate",
+    "_PyStackChunk": "struct _stack_chunk",
+}
+
+# schema.def lists the names that versions give to one thing: "threads.head|tstate_head".
+SEPARATOR = "|"
+
+
+@functools.cache
+def tables():
+    """{version: {(ctype, field): place or None}} as the library has them."""
+    dump = os.environ.get("PH_LAYOUT_DUMP")
+    if not dump:
+        pytest.skip("PH_LAYOUT_DUMP does not name the program layout-dump")
+    output = subprocess.run([dump], check=True, capture_output=True, text=True).stdout
+    result = {}
+    for line in output.splitlines():
+        version, ctype, field, value = line.split(" ")
+        place = None if value == "absent" else int(value)
+        result.setdefault(version, {})[ctype, field] = place
+    return result
+
+
+def versions():
+    path = CHECKOUT / "core/layout/versions.def"
+    found = re.findall(r"^PH_LAYOUT_VERSION\((\d+), (\d+)\)", path.read_text(), re.MULTILINE)
+    return [f"{major}.{minor}" for major, minor in found]
+
+
+def alternatives(ctype, field):
+    """The (ctype, field) pairs that one entry may mean, in order."""
+    for name in ctype.split(SEPARATOR):
+        for path in field.split(SEPARATOR):
+            yield name, path
+
+
+# ---- JSON files ----
+
+
+def offsets_dir():
+    named = os.environ.get("PH_OFFSETS_DIR")
+    return pathlib.Path(named) if named else CHECKOUT.parent / "shared" / "offsets"
+
+
+def json_files(version):
+    """Those of plain builds: 3.11.7.json, but neither 3.13.15t.json nor 3.13.18-debian.json."""
+    pattern = re.compile(re.escape(version) + r"\.\d+\.json")
+    folder = offsets_dir()
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    return [folder / name for name in names if pattern.fullmatch(name)]
+
+
+def json_place(structs, name, path):
+    for key in (name, f"struct {name}", TAGS.get(name)):
+        struct = structs.get(key)
+        if struct and struct.get("size") is not None:
+            if path == "sizeof":
+                return struct["size"]
+            if path in struct["f"]:
+                return struct["f"][path][0]
+    return None
+
+
+def compare(entries, place_of):
+    """[(entry, table's place, true place)] that differ, and how many agree."""
+    wrong, agreed = [], 0
+    for (ctype, field), place in entries.items():
+        found = (place_of(*alternative) for alternative in alternatives(ctype, field))
+        true = next((p for p in found if p is not None), None)
+        if true is None:
+            continue
+        if place == true:
+            agreed += 1
+        else:
+            wrong.append((f"{ctype}.{field}", place, true))
+    return wrong, agreed
+
+
+@pytest.mark.parametrize("version", versions())
+def test_tables_agree_with_recorded_offsets(version):
+    entries = tables()[version]
+    files = json_files(version)
+    if not files:
+        pytest.skip(f"no recorded offsets of {version} in {offsets_dir()}")
+    for file in files:
+        structs = json.loads(file.read_text())
+        wrong, agreed = compare(entries, functools.partial(json_place, structs))
+        assert wrong == []
+        assert agreed > 400
+
+
+# ---- interpreters, through GDB ----
+
+
+def pythons():
+    named = os.environ.get("PH_PYTHONS")
+    if named:
+        return named.split(":")
+    return sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python3")))
+
+
+@functools.cache
+def binaries():
+    """{version: the file with the interpreter's code} of the interpreters at hand."""
+    ask = (
+        "import os, sys, sysconfig as s; lib = s.get_config_var('INSTSONAME') or '';"
+        "path = os.path.join(s.get_config_var('LIBDIR') or '', lib);"
+        "shared = s.get_config_var('Py_ENABLE_SHARED') and os.path.exists(path);"
+        "exe = os.path.realpath(sys.executable);"
+        "print('%d.%d' % sys.version_info[:2], path if shared else exe)"
+    )
+    found = {}
+    for python in pythons():
+        answer = subprocess.run([python, "-c", ask], capture_output=True, text=True)
+        if answer.returncode == 0:
+            version, path = answer.stdout.strip().split(" ", 1)
+            found[version] = path
+    return found
+
+
+def gdb_expression(name, path):
+    return f"sizeof({name})" if path == "sizeof" else f"&(({name} *) 0)->{path}"
+
+
+def ask_gdb(binary, questions):
+    """{(name, path): place} of the fields that the binary's debug information has."""
+    command = ["gdb", "-nx", "-batch", "-ex", "set language c"]
+    for number, (name, path) in enumerate(questions):
+        for spelled in (name, f"struct {name}"):
+            expression = gdb_expression(spelled, path)
+            for step in (f"echo {number}=", f"output/d {expression}", "echo \\n"):
+                command += ["-ex", step]
+    output = subprocess.run(command + [binary], capture_output=True, text=True).stdout
+    places = {}
+    for number, place in re.findall(r"^(\d+)=(\d+)$", output, re.MULTILINE):
+        places.setdefault(questions[int(number)], int(place))
+    return places
+
+
+@pytest.mark.skipif(not shutil.which("gdb"), reason="needs gdb")
+@pytest.mark.parametrize("version", versions())
+def test_tables_agree_with_debug_information(version):
+    entries = tables()[version]
+    binary = binaries().get(version)
+    if not binary:
+        pytest.skip(f"no CPython {version} at hand")
+    questions = [a for entry in entries for a in alternatives(*entry)]
+    places = ask_gdb(binary, questions)
+    if ("PyObject", "ob_type") not in places:
+        pytest.skip(f"{binary} has no debug information")
+    wrong, agreed = compare(entries, lambda name, path: places.get((name, path)))
+    assert wrong == []
+    unconfirmed = [
+        f"{ctype}.{field}"
+        for (ctype, field), place in entries.items()
+        if place is not None and not any(a in places for a in alternatives(ctype, field))
+    ]
+    assert unconfirmed == []
+    assert agreed > 500
