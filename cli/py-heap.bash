@@ -3,7 +3,7 @@
 _py_heap()
 {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local at=1
+    local own="--pid --core --exe --sysroot --help --version" at=1
 
     # Skip py-heap's own options, which stand before the command and each take a value.
     while [[ ${COMP_WORDS[at]} == --@(pid|core|exe|sysroot) ]] && ((at + 1 < COMP_CWORD)); do
@@ -11,13 +11,14 @@ _py_heap()
     done
     COMPREPLY=()
     if ((at == COMP_CWORD)) && [[ $word == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "--pid --core --exe --sysroot --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "$own" -- "$word")
     elif ((at + 1 == COMP_CWORD)) && [[ $previous == --pid ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(pgrep python)" -- "$word")
     elif ((at + 1 == COMP_CWORD)) && [[ $previous == --@(core|exe|sysroot) ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
     else
-        mapfile -t COMPREPLY < <("${COMP_WORDS[0]}" --complete -- "${COMP_WORDS[@]:at:COMP_CWORD-at+1}")
+        mapfile -t COMPREPLY < <(
+            "${COMP_WORDS[0]}" --complete -- "${COMP_WORDS[@]:at:COMP_CWORD-at+1}")
     fi
 }
 complete -o default -F _py_heap py-heap

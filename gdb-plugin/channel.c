@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -62,21 +63,30 @@ void ph_channel_close(void)
     is_open = false;
 }
 
-char *ph_channel_take_request(size_t *len)
+static char *read_request(size_t *len)
 {
     struct stat st;
 
-    if (!is_open || fstat(PH_REQUEST_FD, &st) || st.st_size == 0)
+    if (!is_open || fstat(PH_REQUEST_FD, &st) || st.st_size == 0 || st.st_size > LONGEST_REQUEST)
         return NULL;
-    if (st.st_size > LONGEST_REQUEST)
-        st.st_size = LONGEST_REQUEST;
     char *bytes = calloc(1, (size_t)st.st_size + 1);
     ssize_t got = bytes ? pread(PH_REQUEST_FD, bytes, (size_t)st.st_size, 0) : -1;
-    if (got <= 0 || ftruncate(PH_REQUEST_FD, 0)) {
+    *len = got < 0 ? 0 : (size_t)got;
+    return bytes;
+}
+
+char *ph_channel_take_request(size_t *len)
+{
+    size_t mark_len = sizeof PH_REQUEST_END;
+    char *bytes = read_request(len);
+
+    if (!bytes || *len < mark_len || memcmp(bytes + *len - mark_len, PH_REQUEST_END, mark_len) ||
+        ftruncate(PH_REQUEST_FD, 0)) {
         free(bytes);
         return NULL;
     }
-    *len = (size_t)got;
+    *len -= mark_len;
+    bytes[*len] = '\0';
     return bytes;
 }
 

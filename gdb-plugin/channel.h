@@ -19,8 +19,11 @@ enum { PH_REQUEST_FD = 900, PH_RESPONSE_FD = 901 };
 bool ph_channel_open(void);
 void ph_channel_close(void);
 
-/* Take the request: its bytes, to be freed by the caller, and *len. NULL when there is none. A byte
- * that is not counted in *len ends it with NUL. */
+/* A request ends with this as a string of its own; until then GDB is still writing it. */
+#define PH_REQUEST_END "\001end"
+
+/* Take the request: its bytes without the end mark, to be freed by the caller, and *len. NULL when
+ * there is none, or only a part of one. A byte that is not counted in *len ends it with NUL. */
 char *ph_channel_take_request(size_t *len);
 /* A fresh response to write into; NULL when out of memory. fclose() makes it ready. */
 FILE *ph_channel_begin_response(void);

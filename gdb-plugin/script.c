@@ -114,6 +114,7 @@ static void put_call(FILE *script)
             "      " IN_C "set $_pyheap_unanswered = 1\n"
             "      " IN_C "set $_pyheap_calls = $_pyheap_calls + 1\n"
             "      " IN_C "dump binary value /proc/self/fd/%d \"\"\n"
+            "      " IN_C "append binary value /proc/self/fd/%d \"\\001end\"\n"
             "      eval \"frame apply level 0 -q -s select-frame view %%d 0\", $_pyheap_calls\n"
             "      source /proc/self/fd/%d\n"
             "      if $_pyheap_more\n"
@@ -124,14 +125,17 @@ static void put_call(FILE *script)
             "    if $_pyheap_unanswered\n"
             "      printf \"py-heap: GDB did not call the plugin; is it still loaded?\\n\"\n"
             "    end\n",
-            PH_RESPONSE_FD, PH_RESPONSE_FD, PH_REQUEST_FD, PH_REQUEST_FD);
+            PH_RESPONSE_FD, PH_REQUEST_FD, PH_RESPONSE_FD, PH_REQUEST_FD, PH_REQUEST_FD);
 }
 
 /* Ask the plugin where there is a process; `otherwise` are commands for when there is none. */
 static void put_body(FILE *script, const char *name, const char *otherwise)
 {
     ph_script_set(script, "_pyheap_status", 1);
-    fputs("  if $_thread\n", script);
+    /* Without a frame, GDB says why before a request is left behind that nobody takes. */
+    fputs("  if $_thread\n"
+          "    frame apply level 0 -q echo\n",
+          script);
     put_request(script, name);
     put_call(script);
     fprintf(script, "  else\n%s  end\n", otherwise);

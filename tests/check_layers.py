@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "target", "runtime", "layout", "objects", "heap", "graph", "analysis", "render", "command"]
+LAYERS = ["base", "target", "layout", "runtime", "objects", "heap", "graph", "analysis", "render", "command"]
 HOSTS = ["gdb-plugin", "lldb-plugin", "cli"]
 HOST_LAYERS = {"base", "target", "command"}
 SOURCES = {".c", ".h", ".cpp", ".def"}

@@ -120,8 +120,8 @@ static void visit_fields(struct ph_objects *objects, const struct ph_object *o,
         /* A field that the type's own struct is too short for belongs to a relative that shares the family. */
         if (ph_has(offset) &&
             (uint64_t)offset + ph_word_bytes(objects->python) <= o->type->basicsize)
-            ph_visit(v, ph_object_ptr(objects, o, offset), PH_LABEL_FIELD,
-                     (uint64_t)(uintptr_t)f->label, f->flags);
+            ph_visit(v, ph_object_ptr(objects, o, offset), f->kind, (uint64_t)(uintptr_t)f->label,
+                     f->flags);
     }
 }
 
@@ -239,7 +239,7 @@ void ph_label_format(struct ph_objects *objects, struct ph_label label, struct p
     const char *ours = (const char *)(uintptr_t)label.arg;
     switch (label.kind) {
     case PH_LABEL_FIELD:
-        ph_str_appendf(out, ".%s", ours);
+        ph_str_appendf(out, "%s%s", strncmp(ours, "__", 2) == 0 ? "" : ".", ours);
         break;
     case PH_LABEL_NOTE:
         ph_str_append(out, ours);

@@ -134,7 +134,7 @@ uint64_t ph_object_own_bytes(struct ph_objects *objects, const struct ph_object 
 
 /* How a reference is named. `arg` belongs to the kind. */
 enum ph_label_kind {
-    PH_LABEL_FIELD,   /* .name; arg: const char * of ours, such as "__closure__" */
+    PH_LABEL_FIELD,   /* .name, or __name__ bare; arg: const char * of ours, such as "args" */
     PH_LABEL_ATTR,    /* .name; arg: address of the str */
     PH_LABEL_MEMBER,  /* .name; arg: address of a C string in the target */
     PH_LABEL_ITEM,    /* [n]; arg: n */
@@ -222,11 +222,14 @@ void ph_label_format(struct ph_objects *objects, struct ph_label label, struct p
 /* One reference field of a simple type, whose references are pure data. */
 struct ph_ref_field {
     const char *label;    /* NULL ends the list */
+    enum ph_label_kind kind; /* PH_LABEL_FIELD, or PH_LABEL_NOTE for words that are no attribute */
     size_t layout_member; /* offsetof(struct ph_layout, STRUCT.FIELD): where the layout keeps the offset */
     unsigned flags;       /* enum ph_ref_flags */
 };
-#define PH_REF_FIELD(label, s, f) {label, offsetof(struct ph_layout, s.f), PH_REF_STRONG}
-#define PH_REF_FIELD_WEAK(label, s, f) {label, offsetof(struct ph_layout, s.f), PH_REF_WEAK}
+#define PH_REF_FIELD(label, s, f) {label, PH_LABEL_FIELD, offsetof(struct ph_layout, s.f), PH_REF_STRONG}
+#define PH_REF_FIELD_WEAK(label, s, f)                                                             \
+    {label, PH_LABEL_FIELD, offsetof(struct ph_layout, s.f), PH_REF_WEAK}
+#define PH_REF_NOTE(label, s, f) {label, PH_LABEL_NOTE, offsetof(struct ph_layout, s.f), PH_REF_STRONG}
 
 struct ph_family {
     const char *const *type_names; /* the tp_names that it serves, NULL-ended; NULL: none by name */

@@ -13,17 +13,25 @@ static double load_double(const struct ph_objects *objects, const struct ph_obje
     return value;
 }
 
-/* The shortest decimal that reads back as the same double, as repr gives it. */
+/* As repr gives it (Python/pystrtod.c): the shortest decimal that reads back as the same double, with an exponent below
+ * 1e-4 and from 1e16 on. */
 static void append_double(double value, bool point, struct ph_str *out)
 {
-    char text[40];
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
+    char text[400];
+    int digits = 1;
+    do
+        snprintf(text, sizeof text, "%.*e", digits - 1, value);
+    while (strtod(text, NULL) != value && isfinite(value) && ++digits <= 17);
+    const char *exponent = strchr(text, 'e');
+    int power = exponent ? atoi(exponent + 1) : 0;
+    if (!isfinite(value) || power < -4 || power >= 16) {
+        ph_str_append(out, text);
+        return;
     }
+    int decimals = digits - 1 > power ? digits - 1 - power : 0;
+    snprintf(text, sizeof text, "%.*f", decimals, value);
     ph_str_append(out, text);
-    if (point && isfinite(value) && !strpbrk(text, ".e"))
+    if (point && decimals == 0)
         ph_str_append(out, ".0");
 }
 

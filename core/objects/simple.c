@@ -24,7 +24,7 @@ const struct ph_family ph_family_function = {
                      PH_REF_FIELD("__qualname__", function, func_qualname),
                      PH_REF_FIELD("__defaults__", function, func_defaults),
                      PH_REF_FIELD("__kwdefaults__", function, func_kwdefaults),
-                     PH_REF_FIELD("__closure__", function, func_closure),
+                     PH_REF_NOTE("closure", function, func_closure),
                      PH_REF_FIELD("__doc__", function, func_doc),
                      PH_REF_FIELD("__dict__", function, func_dict),
                      PH_REF_FIELD("__module__", function, func_module),

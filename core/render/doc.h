@@ -1,18 +1,19 @@
 /*
- * Results on their way to the user: a command builds one document, and it is written as text for people or as
- * one JSON document for programs. Commands say what things are (an address, bytes, a count, a type name); how
- * that looks is decided here, once.
+ * Results on their way to the user: a command builds one document, and it is written as text for
+ * people or as one JSON document for programs. Commands say what things are (an address, bytes, a
+ * count, a type name); how that looks is decided here, once.
  *
  *     ph_doc_addr(doc, "address", "Address", object);
  *     ph_doc_bytes(doc, "bytes", "Size", 72);
- *     ph_doc_table(doc, &(struct ph_table){.key = "types", .columns = columns, .column_count = 4, ...});
+ *     ph_doc_table(doc, &(struct ph_table){.key = "types", .columns = columns, ...});
  *     ph_doc_line(doc, "20 of %s types; --limit 0 for all", ...);
  *
- * A scalar has a JSON key and a label for the text; a NULL key keeps it out of JSON, a NULL label out of the
- * text. In an array a scalar with neither is an element. Objects and arrays nest in JSON; in the text they only
- * group, and labels that follow each other are aligned. Strings are UTF-8 that was made visible
- * (ph_str_append_visible) before; they are copied. The document is built in memory, but the rows of a table are
- * produced while it is written, so a table may have millions.
+ * A scalar has a JSON key and a label for the text; a NULL key keeps it out of JSON, a NULL label
+ * out of the text. In an array a scalar with neither is an element. Objects and arrays nest in
+ * JSON; in the text they only group, and labels that follow each other are aligned. Strings are
+ * UTF-8 that was made visible (ph_str_append_visible) before; they are copied. The document is
+ * built in memory, but the rows of a table are produced while it is written, so a table may have
+ * millions.
  */
 #ifndef PH_RENDER_DOC_H
 #define PH_RENDER_DOC_H
@@ -24,7 +25,7 @@
 struct ph_doc; /* created by ph_doc_create(), freed by ph_doc_destroy() */
 
 struct ph_doc *ph_doc_create(void);
-void ph_doc_destroy(struct ph_doc *doc); /* NULL is fine */
+void ph_doc_destroy(struct ph_doc *doc);      /* NULL is fine */
 bool ph_doc_failed(const struct ph_doc *doc); /* memory ran out while building */
 
 void ph_doc_object_begin(struct ph_doc *doc, const char *key); /* key NULL inside an array */
@@ -42,8 +43,8 @@ void ph_doc_null(struct ph_doc *doc, const char *key, const char *label); /* tex
 void ph_doc_line(struct ph_doc *doc, const char *format, ...) PH_PRINTF(2, 3);
 
 enum ph_value_kind {
-    PH_VALUE_NONE,  /* JSON: key left out; text: blank */
-    PH_VALUE_NULL,  /* JSON: null; text: "-" */
+    PH_VALUE_NONE, /* JSON: key left out; text: blank */
+    PH_VALUE_NULL, /* JSON: null; text: "-" */
     PH_VALUE_TEXT,
     PH_VALUE_ADDR,  /* "0x..." in both */
     PH_VALUE_BYTES, /* JSON: integer; text: human (12.3 MiB) or exact, as the column says */
@@ -91,7 +92,7 @@ enum ph_column_flags {
     PH_COLUMN_JSON_ONLY = 1, /* not in the text */
     PH_COLUMN_TEXT_ONLY = 2, /* not in the JSON */
     PH_COLUMN_EXACT = 4,     /* bytes in full in the text: 1,234,567 rather than 1.2 MiB */
-    PH_COLUMN_LAST = 8,      /* free text at the end of a line: not padded, cut at the terminal's patience (200) */
+    PH_COLUMN_LAST = 8,      /* free text at the end of a line: not padded, cut at 200 columns */
     PH_COLUMN_TREE = 16,     /* indented by the row's depth in the text */
 };
 
@@ -106,9 +107,10 @@ struct ph_table {
     const struct ph_column *columns;
     size_t column_count;
     uint64_t row_count;
-    /* Produce row i: fill values[column_count] (zeroed before) and return the row's depth, 0 for a flat table.
-     * In JSON a row of depth d + 1 becomes an element of the array `children_key` of the row of depth d above
-     * it. Called in ascending order, twice over (text measures columns first). */
+    /* Produce row i: fill values[column_count] (zeroed before) and return the row's depth, 0 for a
+     * flat table. In JSON a row of depth d + 1 becomes an element of the array `children_key` of
+     * the row of depth d above it. Called in ascending order, twice over (text measures columns
+     * first). */
     unsigned (*row)(void *ctx, uint64_t i, struct ph_value *values);
     void *ctx;
     void (*free_ctx)(void *ctx); /* called when the document is destroyed; may be NULL */
@@ -121,13 +123,15 @@ enum ph_table_flags {
     PH_TABLE_BARE = 2,      /* nothing but the first column, one a line, unpadded (for piping) */
 };
 
-void ph_doc_table(struct ph_doc *doc, const struct ph_table *table); /* copied, its columns borrowed */
+void ph_doc_table(struct ph_doc *doc,
+                  const struct ph_table *table); /* copied, its columns borrowed */
 
 /* Write the document. Return false when out failed. */
 bool ph_doc_write_text(const struct ph_doc *doc, FILE *out);
 bool ph_doc_write_json(const struct ph_doc *doc, FILE *out);
 
-/* "1,234,567" and "1.2 MiB" into buf, which is returned; shared with sentences that commands write. */
+/* "1,234,567" and "1.2 MiB" into buf, which is returned; shared with sentences that commands write.
+ */
 const char *ph_format_count(char buf[32], int64_t count);
 const char *ph_format_bytes(char buf[32], uint64_t bytes);
 

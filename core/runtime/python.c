@@ -282,10 +282,15 @@ static enum ph_status find_runtime(struct ph_target *target, ph_addr *runtime, s
                        "give --exe or --sysroot",
                        missing);
     ph_addr symbol;
-    if (ph_target_symbol(target, "Py_Main", &symbol, NULL) == PH_OK)
-        return ph_fail(err, PH_UNSUPPORTED,
-                       "this Python is older than %s, the oldest that is supported",
-                       ph_layout_version_name(0));
+    char version[32];
+    uint32_t hex = 0;
+    /* Up to 3.6 there is no _PyRuntime; any of the interpreter's variables shows where its data is. */
+    if (ph_target_symbol(target, "PyType_Type", &symbol, NULL) == PH_OK)
+        hex = ph_version_read(target, symbol);
+    if (hex)
+        return ph_fail(err, PH_UNSUPPORTED, "Python %s is not supported yet; %s to %s are",
+                       ph_version_format(version, hex), ph_layout_version_name(0),
+                       ph_layout_newest_version());
     return ph_fail(err, PH_NOT_FOUND,
                    "no Python interpreter in this process (no module defines _PyRuntime)");
 }

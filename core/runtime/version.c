@@ -69,7 +69,7 @@ static uint32_t version_in_bytes(const char *bytes, size_t len)
         while (start > bytes && p - start < 12 && start[-1] > ' ' && start[-1] < 127)
             start--;
         bool alone = start == bytes || start[-1] == 0;
-        uint32_t hex = alone && *start == '3' ? ph_version_parse(start, (size_t)(p - start)) : 0;
+        uint32_t hex = alone && (*start == '3' || *start == '2') ? ph_version_parse(start, (size_t)(p - start)) : 0;
         const char *compiler = hex ? memchr(p, '[', (size_t)(end - p) < 160 ? (size_t)(end - p) : 160) : NULL;
         if (compiler)
             return hex;

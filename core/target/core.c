@@ -301,7 +301,8 @@ static bool describe_segment(struct ph_target *t, const struct segment *segment)
     t->missing_bytes = ph_add_saturated(t->missing_bytes, segment->promised_bytes - held);
     if (held && !add_source(t, segment->start, segment->start + held, segment->offset, IN_CORE))
         return false;
-    return add_file_sources(t, segment->start + segment->promised_bytes, segment->end);
+    return !(flags & PH_REGION_READ) ||
+           add_file_sources(t, segment->start + segment->promised_bytes, segment->end);
 }
 
 /* ---- Reading the headers ---- */

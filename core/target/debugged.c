@@ -12,6 +12,9 @@
  * and through the debugger.
  */
 
+/* Closes a target at the end of its scope, and when a host throws. */
+#define CLOSED __attribute__((cleanup(ph_target_cleanup)))
+
 enum { SAMPLE_BYTES = 256, MOST_SAMPLES = 24, MOST_CANDIDATES = 256 };
 
 /* ---- Does it agree? ---- */
@@ -58,30 +61,25 @@ static bool agrees(struct ph_target *t, const struct ph_host *host)
 
 /* ---- Candidates ---- */
 
-/* What an attempt to use a candidate came to. */
-static bool accept(struct ph_target **candidate, const struct ph_host *host, struct ph_target **out)
+/* A candidate that agrees with the host; NULL where it does not. */
+static struct ph_target *open_pid(pid_t pid, const struct ph_host *host)
 {
-    if (!agrees(*candidate, host)) {
-        ph_target_close(*candidate);
-        *candidate = NULL;
-        return false;
+    struct ph_target *t CLOSED = NULL, *accepted = NULL;
+    if (ph_target_open_live(pid, false, host, &t, NULL) == PH_OK && agrees(t, host)) {
+        accepted = t;
+        t = NULL;
     }
-    (*candidate)->ask_host = true;
-    *out = *candidate;
-    *candidate = NULL;
-    return true;
+    return accepted;
 }
 
-static bool try_pid(pid_t pid, const struct ph_host *host, struct ph_target **out)
+static struct ph_target *open_core(const char *path, const struct ph_host *host)
 {
-    struct ph_target *t __attribute__((cleanup(ph_target_cleanup))) = NULL;
-    return ph_target_open_live(pid, false, host, &t, NULL) == PH_OK && accept(&t, host, out);
-}
-
-static bool try_core(const char *path, const struct ph_host *host, struct ph_target **out)
-{
-    struct ph_target *t __attribute__((cleanup(ph_target_cleanup))) = NULL;
-    return ph_target_open_core(path, NULL, NULL, host, &t, NULL) == PH_OK && accept(&t, host, out);
+    struct ph_target *t CLOSED = NULL, *accepted = NULL;
+    if (ph_target_open_core(path, NULL, NULL, host, &t, NULL) == PH_OK && agrees(t, host)) {
+        accepted = t;
+        t = NULL;
+    }
+    return accepted;
 }
 
 static pid_t status_pid(pid_t pid, const char *key)
@@ -125,17 +123,44 @@ static size_t list_numbers(const char *directory, bool (*wanted)(int), int *numb
     return count;
 }
 
-static bool try_processes(pid_t hint, const struct ph_host *host, struct ph_target **out)
+/* Whether the host shows the second's memory where it differs from the first's. A parent and the
+ * child that it has just forked agree in all samples, but not, say, in what the C library knows of
+ * threads. */
+static bool is_second(struct ph_target *first, struct ph_target *second, const struct ph_host *host)
 {
-    pid_t pids[MOST_CANDIDATES];
-    if (hint > 0 && try_pid(hint, host, out))
-        return true;
-    size_t count = list_numbers("/proc", is_ours, pids, MOST_CANDIDATES);
-    for (size_t i = 0; i < count; i++) {
-        if (pids[i] != hint && try_pid(pids[i], host, out))
-            return true;
+    for (uint32_t i = 0; i < first->regions.count; i++) {
+        const struct ph_region *region = &first->regions.items[i];
+        if (!(region->flags & PH_REGION_WRITE))
+            continue;
+        for (ph_addr page = region->start; page < region->end; page += PH_PAGE_BYTES) {
+            unsigned char shown[PH_PAGE_BYTES];
+            const void *a = ph_target_view(first, page, PH_PAGE_BYTES);
+            const void *b = ph_target_view(second, page, PH_PAGE_BYTES);
+            if (!a || !b || memcmp(a, b, PH_PAGE_BYTES) == 0)
+                continue;
+            return host->read(host->ctx, page, shown, PH_PAGE_BYTES) == PH_PAGE_BYTES &&
+                   memcmp(shown, b, PH_PAGE_BYTES) == 0;
+        }
     }
     return false;
+}
+
+static struct ph_target *find_process(pid_t hint, const struct ph_host *host)
+{
+    pid_t pids[MOST_CANDIDATES];
+    struct ph_target *best CLOSED = hint > 0 ? open_pid(hint, host) : NULL, *found;
+    size_t count = best ? 0 : list_numbers("/proc", is_ours, pids, MOST_CANDIDATES);
+    for (size_t i = 0; i < count; i++) {
+        struct ph_target *next CLOSED = open_pid(pids[i], host);
+        if (next && (!best || is_second(best, next, host))) {
+            found = best;
+            best = next;
+            next = found;
+        }
+    }
+    found = best;
+    best = NULL;
+    return found;
 }
 
 static void name_after_link(struct ph_target *t, const char *link)
@@ -151,7 +176,7 @@ static void name_after_link(struct ph_target *t, const char *link)
 
 /* A core that the debugger holds open; through its descriptor, for the file may have another name
  * by now. */
-static bool try_open_files(const struct ph_host *host, struct ph_target **out)
+static struct ph_target *find_open_core(const struct ph_host *host)
 {
     int fds[MOST_CANDIDATES];
     size_t count = list_numbers("/proc/self/fd", NULL, fds, MOST_CANDIDATES);
@@ -159,20 +184,22 @@ static bool try_open_files(const struct ph_host *host, struct ph_target **out)
         char name[64];
         snprintf(name, sizeof name, "/proc/self/fd/%d", fds[i]);
         struct stat info;
-        if (stat(name, &info) == 0 && S_ISREG(info.st_mode) && try_core(name, host, out)) {
-            name_after_link(*out, name);
-            return true;
+        bool is_file = stat(name, &info) == 0 && S_ISREG(info.st_mode);
+        struct ph_target *t = is_file ? open_core(name, host) : NULL;
+        if (t) {
+            name_after_link(t, name);
+            return t;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* A core that the debugger has mapped and closed. */
-static bool try_mapped_files(const struct ph_host *host, struct ph_target **out)
+static struct ph_target *find_mapped_core(const struct ph_host *host)
 {
     struct ph_str maps __attribute__((cleanup(ph_str_free))) = {0};
     if (!ph_proc_read(&maps, "/proc/self/maps") || !maps.data)
-        return false;
+        return NULL;
     char *rest = NULL;
     const char *before = "";
     for (char *line = strtok_r(maps.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
@@ -180,10 +207,11 @@ static bool try_mapped_files(const struct ph_host *host, struct ph_target **out)
         if (!path || strcmp(path, before) == 0)
             continue;
         before = path;
-        if (try_core(path, host, out))
-            return true;
+        struct ph_target *t = open_core(path, host);
+        if (t)
+            return t;
     }
-    return false;
+    return NULL;
 }
 
 enum ph_status ph_target_open_debugged(pid_t pid, const char *core_path, const struct ph_host *host,
@@ -191,9 +219,19 @@ enum ph_status ph_target_open_debugged(pid_t pid, const char *core_path, const s
 {
     if (!host || !host->read)
         return ph_fail(err, PH_USAGE, "the debugger lends no way to read memory");
-    if ((core_path && try_core(core_path, host, out)) || try_processes(pid, host, out) ||
-        try_open_files(host, out) || try_mapped_files(host, out))
-        return PH_OK;
-    *out = ph_host_open(host);
-    return *out ? PH_OK : ph_fail(err, PH_NO_MEMORY, "out of memory");
+    struct ph_target *t = core_path ? open_core(core_path, host) : NULL;
+    if (!t)
+        t = find_process(pid, host);
+    if (!t)
+        t = find_open_core(host);
+    if (!t)
+        t = find_mapped_core(host);
+    if (t)
+        t->ask_host = true;
+    else
+        t = ph_host_open(host);
+    if (!t)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    *out = t;
+    return PH_OK;
 }

@@ -26,7 +26,10 @@ static uint32_t intern_file(struct ph_target *t, const char *path)
         return 0;
     if (*number && strcmp(t->files.items[*number - 1].path, path) == 0)
         return *number;
-    struct ph_file file = {.path = ph_arena_strdup(&t->arena, path)};
+    struct ph_file file = {
+        .path = ph_arena_strdup(&t->arena, path),
+        .first_mapping = PH_NO_MAPPING,
+    };
     if (!file.path || !ph_array_push(&t->files, file))
         return 0;
     return *number = t->files.count;
@@ -35,9 +38,18 @@ static uint32_t intern_file(struct ph_target *t, const char *path)
 bool ph_mapping_add(struct ph_target *t, ph_addr start, ph_addr end, uint64_t offset,
                     const char *path)
 {
-    uint32_t number = intern_file(t, path);
-    struct ph_mapping mapping = {.start = start, .end = end, .offset = offset, .file = number - 1};
-    return number && ph_array_push(&t->mappings, mapping);
+    uint32_t number = intern_file(t, path), at = t->mappings.count;
+    struct ph_mapping mapping = {
+        .start = start, .end = end, .offset = offset, .file = number - 1, .next = PH_NO_MAPPING};
+    if (!number || !ph_array_push(&t->mappings, mapping))
+        return false;
+    struct ph_file *file = &t->files.items[mapping.file];
+    if (file->first_mapping == PH_NO_MAPPING)
+        file->first_mapping = at;
+    else
+        t->mappings.items[file->last_mapping].next = at;
+    file->last_mapping = at;
+    return true;
 }
 
 uint32_t ph_file_find(const struct ph_target *t, const char *path)
@@ -76,9 +88,10 @@ static bool range_agrees(struct ph_target *t, uint32_t index, uint64_t offset, u
     const struct ph_file *file = &t->files.items[index];
     if (offset > file->size || len > file->size - offset)
         return false;
-    for (uint32_t i = 0; i < t->mappings.count; i++) {
-        const struct ph_mapping *m = &t->mappings.items[i];
-        if (m->file != index || offset < m->offset || offset - m->offset >= m->end - m->start ||
+    const struct ph_mapping *m;
+    for (uint32_t i = file->first_mapping; i != PH_NO_MAPPING; i = m->next) {
+        m = &t->mappings.items[i];
+        if (offset < m->offset || offset - m->offset >= m->end - m->start ||
             len > m->end - m->start - (offset - m->offset))
             continue;
         ph_addr addr = m->start + (offset - m->offset);

@@ -9,7 +9,8 @@
 #define LARGEST_WINDOW_BYTES  ((ph_addr)1 << 40)
 #define SMALLEST_WINDOW_BYTES ((ph_addr)1 << 26)
 
-enum { MOST_WINDOWS = 64 };
+/* 64 KiB a call: far above what a call costs, far below what a user waits for. */
+enum { MOST_WINDOWS = 64, MOST_PAGES_A_CALL = 16 };
 
 /* One call of the host's; true if all bytes came. */
 static bool ask(struct ph_target *t, ph_addr addr, void *buf, size_t len)
@@ -19,6 +20,7 @@ static bool ask(struct ph_target *t, ph_addr addr, void *buf, size_t len)
 
 void ph_host_fill(struct ph_target *t, struct ph_span *span, size_t page, size_t count)
 {
+    count = ph_min(count, MOST_PAGES_A_CALL);
     ph_addr start = ph_max(ph_span_page_address(span, page), span->start);
     ph_addr end = ph_min(ph_span_page_address(span, page + count), span->end);
     if (!ph_span_commit(span, start, end, start, end)) {
@@ -29,8 +31,8 @@ void ph_host_fill(struct ph_target *t, struct ph_span *span, size_t page, size_t
         ph_span_set(span, page, count, PH_PAGE_HERE);
         return;
     }
-    /* Something in the block cannot be read: settle the first page, and ask for the rest when it is
-     * wanted. */
+    /* Something in there cannot be read: settle the first page now, and the others when asked for.
+     */
     ph_addr page_end = ph_min(end, ph_span_page_address(span, page + 1));
     bool here = count > 1 && ask(t, start, ph_span_bytes(span, start), page_end - start);
     ph_span_set(span, page, 1, here ? PH_PAGE_HERE : PH_PAGE_ABSENT);

@@ -1,12 +1,13 @@
 /*
  * What the files of target/ share. Nobody else includes this.
  *
- *     target.c    views, views' fast path, what was missing        span.c     reservations and page
- * states live.c      /proc and process_vm_readv                       stop.c     ptrace core.c ELF
- * cores                                        notes.c    their notes host.c      a debugger's read
- * callback                       debugged.c which of these a debugger has proc.c      small files
- * of /proc                             files.c    mapped files, opened and checked modules.c
- * modules, symbols, sections
+ *     target.c     views and their fast path, regions, what is missing
+ *     span.c       address space reserved for the target's memory, and the states of its pages
+ *     files.c      files that are mapped into the target, opened and checked
+ *     modules.c    modules, symbols, sections
+ *     live.c       a process through /proc and process_vm_readv; stop.c stops it, proc.c reads
+ * /proc core.c       an ELF core; notes.c reads its notes host.c       a debugger's read callback
+ *     debugged.c   which of these three a debugger has before it
  *
  * A backend lists the target's memory once, when it opens (regions, mappings, spans, threads), and
  * later fills pages on demand. With -fexceptions a host's read may throw through us: nothing is
@@ -54,8 +55,7 @@ static inline uint64_t ph_max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* ---- Spans (span.c): memory without gaps, and the place that it has in our own address space ----
- */
+/* ---- Spans (span.c): memory without gaps, and its place in our own address space ---- */
 
 enum ph_page_state { PH_PAGE_UNKNOWN, PH_PAGE_HERE, PH_PAGE_ABSENT };
 
@@ -103,19 +103,22 @@ void ph_span_release(struct ph_span *span);
 /* ---- Files that are mapped into the target (files.c) ---- */
 
 struct ph_file {
-    const char *path; /* as the target knows it */
-    bool tried;       /* to open it */
-    const unsigned char
-        *bytes; /* NULL where there is no file, or another one than the target had */
+    const char *path;                     /* as the target knows it */
+    uint32_t first_mapping, last_mapping; /* a chain through ph_mapping.next */
+    bool tried;                           /* to open it */
+    const unsigned char *bytes;           /* NULL: no file, or not the one that the target has */
     size_t size;
     Elf *elf; /* NULL where it is none */
 };
+
+#define PH_NO_MAPPING UINT32_MAX
 
 /* A file's bytes from offset, mapped at start. Sorted by start, not overlapping. */
 struct ph_mapping {
     ph_addr start, end;
     uint64_t offset;
     uint32_t file; /* index into files */
+    uint32_t next; /* the next one of the same file, or PH_NO_MAPPING */
 };
 
 /* Note a mapping; they come by ascending address. path is copied. */
@@ -134,8 +137,7 @@ void ph_file_close(struct ph_file *file);
 /* ---- Backends ---- */
 
 struct ph_backend {
-    /* Settle the state of pages [page, page + count) of a reserved span, or at least of the first.
-     */
+    /* Settle the state of pages [page, page + count) of a reserved span, at least the first's. */
     void (*fill)(struct ph_target *t, struct ph_span *span, size_t page, size_t count);
     /* Make a span for an address that none holds; NULL where it cannot be read. May be NULL. */
     struct ph_span *(*find_span)(struct ph_target *t, ph_addr addr);

@@ -41,14 +41,23 @@ static size_t read_memory(struct ph_live *live, ph_addr addr, void *buf, size_t 
     return n > 0 ? (size_t)n : 0;
 }
 
+/* Make a block ours to write. Heaps get huge pages, which are filled in half the time; files are
+ * only looked at here and there. */
+static bool commit(struct ph_target *t, struct ph_span *span, ph_addr start, ph_addr end)
+{
+    bool is_file = ph_mapping_at(t, start);
+    return ph_span_commit(span, start, end, is_file ? start : span->start,
+                          is_file ? end : span->end);
+}
+
 static void live_fill(struct ph_target *t, struct ph_span *span, size_t page, size_t count)
 {
-    ph_addr start = ph_span_page_address(span, page), block_end = start + count * PH_PAGE_BYTES;
-    if (!ph_span_commit(span, start, block_end, span->start, span->end)) {
+    size_t end = page + count;
+    if (!commit(t, span, ph_span_page_address(span, page), ph_span_page_address(span, end))) {
         ph_span_set(span, page, count, PH_PAGE_ABSENT);
         return;
     }
-    for (size_t end = page + count; page < end;) {
+    while (page < end) {
         ph_addr addr = ph_span_page_address(span, page);
         size_t wanted = (end - page) * PH_PAGE_BYTES;
         size_t here = read_memory(t->live, addr, ph_span_bytes(span, addr), wanted) / PH_PAGE_BYTES;
@@ -259,7 +268,7 @@ static bool live_has_run(struct ph_target *t)
 static bool live_file_name(struct ph_target *t, uint32_t file, unsigned i, struct ph_str *name)
 {
     const char *path = t->files.items[file].path;
-    const struct ph_mapping *mapping = t->mappings.items;
+    const struct ph_mapping *mapping = &t->mappings.items[t->files.items[file].first_mapping];
     bool is_executable = strcmp(path, t->info.path) == 0;
     switch (is_executable ? i : i + 1) {
     case 0:
@@ -269,8 +278,6 @@ static bool live_file_name(struct ph_target *t, uint32_t file, unsigned i, struc
         ph_str_appendf(name, "/proc/%d/root%s", (int)t->live->pid, path);
         return true;
     case 2:
-        while (mapping->file != file)
-            mapping++;
         ph_str_appendf(name, "/proc/%d/map_files/%llx-%llx", (int)t->live->pid,
                        (unsigned long long)mapping->start, (unsigned long long)mapping->end);
         return true;

@@ -4,13 +4,12 @@
 
 /* ---- Modules ---- */
 
-/* The lowest mapping of a file's bytes at offset, at or after mapping `from`; NULL if there is
- * none. */
-static const struct ph_mapping *find_mapping(struct ph_target *t, uint32_t file, uint64_t offset,
-                                             uint32_t from)
+/* The first mapping of a file's bytes at offset among mapping i and those behind it; NULL if there
+ * is none. */
+static const struct ph_mapping *find_mapping(struct ph_target *t, uint32_t i, uint64_t offset)
 {
-    for (uint32_t i = from; i < t->mappings.count; i++) {
-        if (t->mappings.items[i].file == file && t->mappings.items[i].offset == offset)
+    for (; i != PH_NO_MAPPING; i = t->mappings.items[i].next) {
+        if (t->mappings.items[i].offset == offset)
             return &t->mappings.items[i];
     }
     return NULL;
@@ -44,12 +43,12 @@ static const struct ph_mapping *find_head(struct ph_target *t, uint32_t file, El
     if (first.p_type != PT_LOAD)
         return NULL;
     uint64_t offset = ph_page_floor(first.p_offset);
-    const struct ph_mapping *at = find_mapping(t, file, offset, 0);
+    const struct ph_mapping *at = find_mapping(t, t->files.items[file].first_mapping, offset);
     while (at) {
         *bias = at->start - ph_page_floor(first.p_vaddr);
         if (code_is_mapped(t, file, elf, count, *bias))
             return at;
-        at = find_mapping(t, file, offset, (uint32_t)(at - t->mappings.items) + 1);
+        at = find_mapping(t, at->next, offset);
     }
     return NULL;
 }
@@ -87,7 +86,7 @@ static bool find_module(struct ph_target *t, uint32_t index, struct ph_module *m
     const struct ph_file *file = ph_file_open(t, index);
     if (file->bytes)
         return file->elf && describe_module(t, index, file->elf, module);
-    const struct ph_mapping *head = find_mapping(t, index, 0, 0);
+    const struct ph_mapping *head = find_mapping(t, file->first_mapping, 0);
     const void *page = head ? ph_target_view(t, head->start, PH_PAGE_BYTES) : NULL;
     if (!page)
         return false;
@@ -98,20 +97,19 @@ static bool find_module(struct ph_target *t, uint32_t index, struct ph_module *m
     return found;
 }
 
-/* Whether a file may be a module: some of it can be executed, or the target's memory has its ELF
- * header. (A core that GDB wrote does not list code.) */
+/* Whether a file may be a module: some of it can be executed; or, in a core, for GDB does not list
+ * code in those that it writes, the file's ELF header is held. */
 static bool may_be_module(struct ph_target *t, uint32_t file)
 {
-    for (uint32_t i = 0; i < t->mappings.count; i++) {
-        const struct ph_mapping *mapping = &t->mappings.items[i];
-        if (mapping->file != file)
-            continue;
-        const struct ph_region *region = ph_target_region_at(t, mapping->start);
+    bool is_core = t->info.kind == PH_TARGET_CORE;
+    const struct ph_mapping *m;
+    for (uint32_t i = t->files.items[file].first_mapping; i != PH_NO_MAPPING; i = m->next) {
+        m = &t->mappings.items[i];
+        const struct ph_region *region = ph_target_region_at(t, m->start);
         if (region && (region->flags & PH_REGION_EXEC))
             return true;
-        if (mapping->offset != 0 || !ph_target_holds(t, mapping->start, SELFMAG))
-            continue;
-        const void *magic = ph_target_view(t, mapping->start, SELFMAG);
+        bool held = is_core && m->offset == 0 && ph_target_holds(t, m->start, SELFMAG);
+        const void *magic = held ? ph_target_view(t, m->start, SELFMAG) : NULL;
         if (magic && memcmp(magic, ELFMAG, SELFMAG) == 0)
             return true;
     }

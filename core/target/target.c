@@ -5,9 +5,8 @@
 #include "base/checked.h"
 #include "target/internal.h"
 
-/* How much is read at once where nothing near was read before, and where the page before was.
- * Sequential readers get large blocks, and a look at one object in a far corner does not cost a
- * MiB. */
+/* How much is read at once where nothing near was read before, and where the page before was: those
+ * who go on get large blocks, and a look at one object in a far corner does not cost a MiB. */
 enum { FIRST_BLOCK_PAGES = 16, NEXT_BLOCK_PAGES = 256 };
 
 /* ---- Life ---- */

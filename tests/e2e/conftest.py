@@ -124,3 +124,14 @@ def newest_zoo(newest_python, tmp_path_factory):
     process = parked(newest_python, "zoo.py", tmp_path_factory, 40)
     yield process
     process.close()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """One interpreter after the other, so that each target is started once and few run at a time."""
+    def interpreter(item):
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        python = parameters.get("python") or parameters.get("shared_python")
+        return (python.version, python.name) if python else ()
+
+    items.sort(key=interpreter)

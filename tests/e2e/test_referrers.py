@@ -25,7 +25,11 @@ def addresses(rows, **having):
 def ask(batch, target, command, samples, directory):
     """{address: document} of a command that takes an address, asked for each sample."""
     lines = [[command, address, "--limit", "0", "--json"] for address in samples]
-    return dict(zip(samples, map(json.loads, batch.run(target, lines, directory))))
+    answers = batch.run(target, lines, directory, required=False)
+    differences.require_none(["no answer to %s %s, which is a %s" % (
+        command, address, target.truth.type_of.get(int(address, 16), "?"))
+        for address, answer in zip(samples, answers) if answer is None])
+    return dict(zip(samples, map(json.loads, answers)))
 
 
 def describer(truth):
@@ -39,7 +43,8 @@ def check_referrers(answers, target):
         expected, rows = {int(a, 16) for a in expected}, answers[sample]["referrers"]
         got = addresses(rows) & expected
         if int(sample, 16) in truth.tracked:
-            got |= (addresses(rows, kind="object") - addresses(rows, label="__class__")) & truth.tracked
+            others = [row for row in rows if row["label"].lstrip(".") != "__class__"]
+            got |= addresses(others, kind="object") & truth.tracked
         lines += differences.of_sets("referrers of " + describe(int(sample, 16)), expected, got, describe)
     differences.require_none(lines)
 
@@ -89,17 +94,25 @@ def test_both_directions_agree(batch, zoo, tmp_path):
                               for holder, address in pairs if holder not in addresses(answers[address]["referrers"])])
 
 
-def test_labels_are_python(batch, zoo, tmp_path):
-    """`referents` of known objects, by name."""
-    truth = zoo.truth
-    labels = {}
-    for type_name in ("__main__.Worker", "__main__.Data", "collections.deque", "dict", "list"):
-        document = ask(batch, zoo, "referents", [truth.one_of(type_name)], tmp_path)[truth.one_of(type_name)]
-        labels[type_name] = {row["label"] for row in document["referents"]}
-    attributes = labels["__main__.Data"]
-    assert ".name" in attributes or "__dict__" in attributes, attributes
-    for type_name in ("__main__.Worker", "__main__.Data"):
-        assert "__class__" in labels[type_name]
+def test_labels_say_how(batch, zoo, tmp_path):
+    """`referents` of objects of the zoo, by name."""
+    expected = {
+        "__main__.Data": {".name", ".rows", "__class__"},
+        "__main__.Slots": {".a", "__class__"},
+        "__main__.Worker": {".gate", ".ready", ".number", "__class__"},
+        "method": {"__func__", "__self__"},
+        "collections.deque": {"[0]"},
+    }
+    samples = {zoo.truth.one_of(name): name for name in expected}
+    lines = []
+    for address, document in ask(batch, zoo, "referents", samples, tmp_path).items():
+        labels = {row["label"] for row in document["referents"]}
+        if "__dict__" in labels or ".__dict__" in labels:
+            continue  # the attributes are the dict's
+        wanted = expected[samples[address]]
+        if not {label.lstrip(".") for label in wanted} <= {label.lstrip(".") for label in labels}:
+            lines.append("%s: %s are not all among %s" % (samples[address], sorted(wanted), sorted(labels)))
+    differences.require_none(lines)
 
 
 def test_depth_and_by_type(batch, zoo, tmp_path):

@@ -1,9 +1,10 @@
 """The target's memory and registers are the same after each command, and nothing ran in it."""
-import hashlib
 import os
 import signal
+import sys
 import time
 
+import memory
 import pytest
 
 COMMANDS = ["info", "top", "top --scope tracked --json", "list dict", "list * --limit 50 --json", "show {list}",
@@ -15,90 +16,44 @@ def lines_for(target):
     return [line.format(list=target.truth.one_of("list"), dict=target.truth.one_of("dict")) for line in COMMANDS]
 
 
-def writable_memory(target):
-    """{(start, end): digest} of every writable region."""
-    digests = {}
-    with open("/proc/%d/maps" % target.pid) as maps, open("/proc/%d/mem" % target.pid, "rb", 0) as memory:
-        for line in maps:
-            span, permissions = line.split()[:2]
-            if "w" not in permissions:
-                continue
-            start, end = (int(word, 16) for word in span.split("-"))
-            digest = hashlib.blake2b()
-            while start < end:
-                memory.seek(start)
-                block = memory.read(min(end - start, 1 << 20))
-                assert block
-                digest.update(block)
-                start += len(block)
-            digests[span] = digest.hexdigest()
-    return digests
-
-
-def registers(target):
-    """System call, its arguments, stack pointer and program counter of each thread."""
-    state = {}
-    for thread in target.threads():
-        with open("/proc/%d/task/%d/syscall" % (target.pid, thread)) as f:
-            state[thread] = f.read()
-    return state
-
-
-def switches(target):
-    return {thread: (status["voluntary_ctxt_switches"], status["nonvoluntary_ctxt_switches"])
-            for thread in target.threads() for status in [target.status(thread)]}
-
-
-@pytest.fixture
-def unchanged(zoo):
-    """Fails if memory, registers or threads differ after the test."""
-    before = writable_memory(zoo), registers(zoo)
-    yield zoo
-    zoo.wait_until_parked()
-    assert writable_memory(zoo) == before[0]
-    assert registers(zoo) == before[1]
-    assert zoo.status()["TracerPid"] == "0" and zoo.status()["State"][0] == "S"
-
-
-def test_command_line(cli, unchanged):
-    for line in lines_for(unchanged):
-        cli.call(unchanged, line.split())
-
-
-def test_command_line_on_a_stopped_process(cli, zoo, stopped):
-    """Nothing runs, not even to stop and go on."""
-    before = switches(zoo)
-    for line in lines_for(zoo):
-        cli.call(zoo, line.split())
-    assert switches(zoo) == before
-    assert zoo.status()["State"][0] in "Tt"
-
-
 @pytest.fixture
 def stopped(zoo):
+    """The zoo under SIGSTOP: nothing runs, not even to stop and to go on."""
     os.kill(zoo.pid, signal.SIGSTOP)
     while any(zoo.status(thread)["State"][0] != "T" for thread in zoo.threads()):
         time.sleep(0.01)
-    yield
+    yield zoo
     os.kill(zoo.pid, signal.SIGCONT)
     zoo.wait_until_parked()
 
 
-def looks(debugger, target):
-    """Debugger lines that show registers of all threads, and how often each thread was scheduled."""
+def test_command_line_on_a_stopped_process(cli, stopped):
+    before = memory.look(stopped.pid)
+    for line in lines_for(stopped):
+        cli.call(stopped, line.split())
+    assert memory.look(stopped.pid) == before
+    assert stopped.status()["State"][0] == "T"
+
+
+def test_command_line_on_a_live_process(cli, zoo):
+    """It is stopped for the time of a command, and goes on as before."""
+    before = [*memory.writable_memory(zoo.pid), *memory.registers(zoo.pid)]
+    for line in lines_for(zoo):
+        cli.call(zoo, line.split())
+        zoo.wait_until_parked()
+    assert [*memory.writable_memory(zoo.pid), *memory.registers(zoo.pid)] == before
+    assert zoo.status()["TracerPid"] == "0" and zoo.status()["State"][0] == "S"
+
+
+def test_debuggers(debugger, zoo):
+    """From a debugger's prompt to its next prompt nothing changes."""
     if debugger.name == "lldb":
-        all_registers, shell = "thread backtrace all -c 1", "platform shell -h --"
-        registers_line = "register read -a"
+        looks = ["register read -a", "thread list", "platform shell -h -t 60 -- "]
     else:
-        all_registers, shell = "thread apply all -q info registers", "shell"
-        registers_line = "info registers"
-    return [registers_line, all_registers, "%s grep ctxt /proc/%d/task/*/status" % (shell, target.pid)]
-
-
-def test_debuggers(debugger, unchanged):
-    look = looks(debugger, unchanged)
-    commands = ["py-heap " + line for line in lines_for(unchanged)]
-    sections, outcome = debugger.session(unchanged, look + commands + look)
-    before, after = sections[:len(look)], sections[-len(look):]
-    assert all(section.strip() for section in before), outcome
-    assert before == after, outcome
+        looks = ["info registers", "thread apply all -q info registers", "shell "]
+    looks[2] += "%s %s %d" % (sys.executable, memory.__file__, zoo.pid)
+    sections, outcome = debugger.session(zoo, looks + ["py-heap " + line for line in lines_for(zoo)] + looks)
+    before, after = sections[:len(looks)], sections[-len(looks):]
+    assert all(section.strip() for section in before) and "memory " in before[2], outcome
+    for look_before, look_after in zip(before, after):
+        assert look_before == look_after

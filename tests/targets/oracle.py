@@ -265,7 +265,7 @@ def hidden_references(o):
         return [o.start, o.stop, o.step, len(o)] if len(o) <= 256 else None
     names = {base.__name__ for base in t.__mro__ if base.__module__ == "datetime"}
     if names & {"datetime", "time"}:
-        return [o.tzinfo]
+        return [o.tzinfo] if o.tzinfo is not None else []  # a naive one has no room for it
     if "timezone" in names:
         return list(o.__getinitargs__())
     return []

@@ -1,6 +1,6 @@
 /*
- * Targets against the truth: a forked child has our own addresses, so what it wrote, where its symbols are, and
- * what runs in it are known here.
+ * Targets against the truth: a forked child has our own addresses, so what it wrote, where its
+ * symbols are, and what runs in it are known here.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,8 +38,8 @@ enum { PAGE = 4096, PATTERN_PAGES = 700, THREADS = 3 };
 static const char constant_text[] = "in a read-only page of the test's own file";
 static char long_text[3 * PAGE];
 
-/* Mapped before the fork, and filled by the child: pages of numbers; a hole; a file's pages, the last one
- * past the file's end. */
+/* Mapped before the fork, and filled by the child: pages of numbers; a hole; a file's pages, the
+ * last one past the file's end. */
 static uint64_t *pattern;
 static unsigned char *holed;
 static unsigned char *past_end;
@@ -100,17 +100,24 @@ static void *wait_forever(void *unused)
     return unused;
 }
 
-enum child_work { CHILD_WAITS, CHILD_COUNTS, CHILD_ABORTS };
+enum child_work { CHILD_WAITS, CHILD_COUNTS, CHILD_ABORTS, CHILD_FORKS };
 
 static void child_main(int ready, enum child_work work)
 {
     for (size_t i = 0; i < PATTERN_PAGES * PAGE / sizeof *pattern; i++)
         pattern[i] = expected(i, getpid());
-    mprotect(pattern + PATTERN_PAGES / 2 * PAGE / sizeof *pattern, PAGE, PROT_READ); /* three regions */
+    mprotect(pattern + PATTERN_PAGES / 2 * PAGE / sizeof *pattern, PAGE,
+             PROT_READ); /* three regions */
     signal(SIGUSR1, count_signal);
     pthread_t thread;
-    for (int i = 0; i < THREADS && work != CHILD_ABORTS; i++)
+    for (int i = 0; i < THREADS && work < CHILD_ABORTS; i++)
         pthread_create(&thread, NULL, wait_forever, NULL);
+    if (work == CHILD_FORKS) {
+        pid_t twin = fork();
+        if (twin == 0)
+            wait_forever(NULL);
+        counter[2] = (uint64_t)twin;
+    }
     (void)!write(ready, "r", 1);
     if (work == CHILD_ABORTS) {
         struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
@@ -273,7 +280,8 @@ static void mapped_bytes_that_cannot_be_read_are_counted_once(void **state)
     (void)state;
     pid_t pid = start_child(CHILD_WAITS);
     struct ph_target *t = open_live(pid, false);
-    assert_null(ph_target_view(t, address_of(holed) + PAGE, 8)); /* not mapped: nothing is missing */
+    assert_null(
+        ph_target_view(t, address_of(holed) + PAGE, 8)); /* not mapped: nothing is missing */
     assert_int_equal(ph_target_missing_bytes(t), 0);
     assert_memory_equal(ph_target_view(t, address_of(past_end), 6), "short", 6);
     for (int i = 0; i < 3; i++)
@@ -499,7 +507,8 @@ static void modules_and_symbols_are_those_of_the_dynamic_linker(void **state)
 static char core_path[PATH_MAX];
 static pid_t core_pid;
 
-/* The newest thing to do for a core: let a child abort; should the machine keep cores elsewhere, ask gcore. */
+/* The newest thing to do for a core: let a child abort; should the machine keep cores elsewhere,
+ * ask gcore. */
 static bool make_core(void)
 {
     if (*core_path)
@@ -517,7 +526,8 @@ static bool make_core(void)
 
     core_pid = start_child(CHILD_WAITS);
     char command[PATH_MAX];
-    snprintf(command, sizeof command, "gcore -o %s/core %d >/dev/null 2>&1", directory, (int)core_pid);
+    snprintf(command, sizeof command, "gcore -o %s/core %d >/dev/null 2>&1", directory,
+             (int)core_pid);
     if (system(command) == 0)
         snprintf(core_path, sizeof core_path, "%s/core.%d", directory, (int)core_pid);
     end_child(core_pid);
@@ -553,7 +563,8 @@ static void a_core_holds_what_the_child_wrote(void **state)
     size_t len, count;
     const char *text = ph_target_cstring(t, address_of(constant_text), 100, &len);
     assert_string_equal(text, constant_text); /* read-only, hence from the file */
-    assert_memory_equal(ph_target_view(t, (ph_addr)(uintptr_t)child_main, 64), (const void *)(uintptr_t)child_main, 64);
+    assert_memory_equal(ph_target_view(t, (ph_addr)(uintptr_t)child_main, 64),
+                        (const void *)(uintptr_t)child_main, 64);
     const struct ph_thread *threads = ph_target_threads(t, &count);
     assert_true(count >= 1);
     assert_int_equal(threads[0].tid, core_pid);
@@ -648,6 +659,84 @@ static void files_of_a_core_are_looked_up_and_checked(void **state)
     ph_target_close(t);
 }
 
+static void put(unsigned char *at, unsigned bytes, uint64_t value)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        at[i] = (unsigned char)(value >> 8 * (bytes - 1 - i));
+}
+
+/* A 32-bit big-endian core whose segments mind no page, as none of our machines would write it. */
+static void another_machine_s_core_is_read_in_its_own_way(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t address, file_bytes, memory_bytes;
+    } segments[] = {
+        {0x10900, 0x6fe, 0x6fe}, /* ends where the third starts, two bytes before a page does */
+        {0x10000, 0x800, 0x800}, /* a gap follows within the page */
+        {0x10ffe, 0x1802, 0x3002},
+        {0xfffff000, 0x1000, 0x1000},
+    };
+    enum { SEGMENTS = sizeof segments / sizeof *segments, HEAD = 0x123 };
+    static unsigned char file[HEAD + 4 * 0x2000];
+    memcpy(file, "\177ELF\1\2\1", 7); /* ELFCLASS32, ELFDATA2MSB, EV_CURRENT */
+    put(file + 16, 2, ET_CORE);
+    put(file + 18, 2, EM_PPC);
+    put(file + 20, 4, EV_CURRENT);
+    put(file + 28, 4, 52); /* e_phoff */
+    put(file + 40, 2, 52); /* e_ehsize */
+    put(file + 42, 2, 32); /* e_phentsize */
+    put(file + 44, 2, SEGMENTS);
+    size_t at = HEAD;
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        unsigned char *header = file + 52 + 32 * i;
+        const uint32_t fields[] = {PT_LOAD,
+                                   (uint32_t)at,
+                                   segments[i].address,
+                                   0,
+                                   segments[i].file_bytes,
+                                   segments[i].memory_bytes,
+                                   PF_R | PF_W,
+                                   0};
+        for (size_t k = 0; k < 8; k++)
+            put(header + 4 * k, 4, fields[k]);
+        for (uint32_t k = 0; k < segments[i].file_bytes; k++)
+            file[at + k] = (unsigned char)((segments[i].address + k) * 7 >> 1);
+        at += segments[i].file_bytes;
+    }
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/foreign", directory);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(write(fd, file, at), at);
+    close(fd);
+
+    struct ph_target *t = open_core(path, NULL, NULL);
+    assert_int_equal(ph_target_info(t)->word_bytes, 4);
+    assert_true(ph_target_info(t)->big_endian);
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        for (uint32_t k = 0; k < segments[i].file_bytes; k++) {
+            uint8_t value;
+            assert_true(ph_target_u8(t, (ph_addr)segments[i].address + k, &value));
+            assert_int_equal(value, (unsigned char)((segments[i].address + k) * 7 >> 1));
+        }
+    }
+    const unsigned char *bytes =
+        ph_target_view(t, 0x10ffc, 8); /* over two segments, over two pages */
+    uint64_t word = 0, wide = 0;
+    assert_non_null(bytes);
+    assert_true(ph_target_word(t, 0x10ffc, &word));
+    assert_int_equal(word, (uint32_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]);
+    assert_true(ph_target_u64(t, 0x10ffc, &wide));
+    assert_int_equal(wide >> 32, word);
+    assert_null(ph_target_view(t, 0x107fd, 4));
+    assert_null(ph_target_view(t, 0x10800, 1));
+    assert_non_null(ph_target_view(t, 0x127ff, 1));
+    assert_null(ph_target_view(t, 0x12800, 1)); /* in memory only */
+    assert_non_null(ph_target_view(t, 0xfffffffc, 4));
+    assert_null(ph_target_view(t, 0xfffffffd, 4));
+    ph_target_close(t);
+}
+
 static uint64_t random_state = 88172645463325252u;
 
 static uint64_t next_random(void)
@@ -665,8 +754,19 @@ static void hostile_cores_do_no_harm(void **state)
     if (!make_core())
         skip();
     static const uint64_t evil[] = {
-        0, 1, 0xfff, 0x1000, INT64_MAX, UINT64_MAX, UINT64_MAX - 0xfff, (uint64_t)1 << 40,
-        (uint64_t)1 << 47, 0x7fffffffffff, 0x8000000000000000, 0xffff, 0xffffffff,
+        0,
+        1,
+        0xfff,
+        0x1000,
+        INT64_MAX,
+        UINT64_MAX,
+        UINT64_MAX - 0xfff,
+        (uint64_t)1 << 40,
+        (uint64_t)1 << 47,
+        0x7fffffffffff,
+        0x8000000000000000,
+        0xffff,
+        0xffffffff,
     };
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/evil", directory);
@@ -728,12 +828,17 @@ static struct ph_target *open_debugged(struct debugger *debugger, const char *co
     return t;
 }
 
-static pid_t start_traced(void)
+static void trace(pid_t pid)
 {
-    pid_t pid = start_child(CHILD_WAITS);
     assert_int_equal(ptrace(PTRACE_SEIZE, pid, NULL, NULL), 0);
     assert_int_equal(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL), 0);
     assert_int_equal(waitpid(pid, NULL, __WALL), pid);
+}
+
+static pid_t start_traced(void)
+{
+    pid_t pid = start_child(CHILD_WAITS);
+    trace(pid);
     return pid;
 }
 
@@ -752,24 +857,36 @@ static void the_process_that_we_trace_is_found(void **state)
     end_child(other);
 }
 
-static void a_core_that_we_hold_open_is_found(void **state)
+static void a_process_and_its_fork_are_told_apart(void **state)
+{
+    (void)state;
+    pid_t pids[2];
+    pids[0] = start_child(CHILD_FORKS);
+    pids[1] = (pid_t)counter[2];
+    trace(pids[0]);
+    trace(pids[1]);
+    for (int i = 0; i < 2; i++) {
+        struct debugger debugger = {.pid = pids[i]};
+        struct ph_target *t = open_debugged(&debugger, NULL);
+        assert_int_equal(ph_target_info(t)->kind, PH_TARGET_LIVE);
+        assert_int_equal(ph_target_info(t)->pid, pids[i]);
+        ph_target_close(t);
+    }
+    kill(pids[1], SIGKILL);
+    end_child(pids[0]);
+}
+
+static void an_open_core_of_something_else_is_not_taken(void **state)
 {
     (void)state;
     if (!make_core())
         skip();
-    pid_t pid = start_child(CHILD_WAITS); /* not traced: must not be taken */
+    pid_t pid = start_child(CHILD_WAITS);
     int fd = open(core_path, O_RDONLY);
-    struct ph_target *core = open_core(core_path, NULL, NULL);
-
-    /* a debugger that shows the core's memory */
-    struct ph_target *t = NULL;
-    struct ph_error err;
     struct debugger debugger = {.pid = pid};
-    debugger.host = (struct ph_host){.ctx = &debugger, .read = debugger_read};
-    assert_int_equal(ph_target_open_debugged(0, NULL, &debugger.host, &t, &err), PH_OK);
-    assert_int_equal(ph_target_info(t)->kind, PH_TARGET_REMOTE); /* bytes differ: not this core */
+    struct ph_target *t = open_debugged(&debugger, NULL);
+    assert_int_equal(ph_target_info(t)->kind, PH_TARGET_REMOTE);
     ph_target_close(t);
-    ph_target_close(core);
     close(fd);
     end_child(pid);
 }
@@ -886,7 +1003,8 @@ static void lack_of_memory_is_an_error_or_harmless(void **state)
         failed = 0;
         ph_alloc_fail_after(++n);
         failed += ph_target_open_live(pid, false, NULL, &t, &err) != PH_OK;
-        failed += have_core && ph_target_open_core(core_path, NULL, NULL, NULL, &core, &err) != PH_OK;
+        failed +=
+            have_core && ph_target_open_core(core_path, NULL, NULL, NULL, &core, &err) != PH_OK;
         failures += failed;
         if (t)
             ph_target_modules(t, &count);
@@ -918,9 +1036,11 @@ int main(void)
         cmocka_unit_test(a_core_holds_what_the_child_wrote),
         cmocka_unit_test(a_core_cut_short_is_read_as_far_as_it_goes),
         cmocka_unit_test(files_of_a_core_are_looked_up_and_checked),
+        cmocka_unit_test(another_machine_s_core_is_read_in_its_own_way),
         cmocka_unit_test(hostile_cores_do_no_harm),
         cmocka_unit_test(the_process_that_we_trace_is_found),
-        cmocka_unit_test(a_core_that_we_hold_open_is_found),
+        cmocka_unit_test(a_process_and_its_fork_are_told_apart),
+        cmocka_unit_test(an_open_core_of_something_else_is_not_taken),
         cmocka_unit_test(a_debugger_of_a_core_gets_the_core),
         cmocka_unit_test(without_a_match_all_goes_through_the_debugger),
         cmocka_unit_test(a_debugger_that_disagrees_is_believed),
