@@ -87,7 +87,7 @@ static void classify_memory(const struct ph_heap *heap, ph_addr address, struct 
         f->start = in_block ? address - offset : pool->address;
         f->bytes = in_block ? pool->block_bytes : heap->pools.header_bytes;
         f->buffer = !in_block                                       ? "pool header"
-                    : heap->pools.slots[slot] == PH_SLOT_FREE ? "free block"
+                    : heap->pools.slots[slot] == PH_SLOT_FREE   ? "free block"
                                                               : "block in use, no object";
     } else if (!region) {
         f->kind = "unmapped";

@@ -52,6 +52,13 @@ static bool plausible_refcount(const struct builder *b, ph_addr address)
     return count > 0 && count < MAX_REFCOUNT;
 }
 
+/* For memory that nothing refers to: an immortal count has nothing above its low half (Include/object.h, 3.12). */
+static bool certain_refcount(const struct builder *b, ph_addr address)
+{
+    uint64_t count = ph_python_word(b->python, address, b->python->layout.object.ob_refcnt);
+    return count >> 32 == 0 && plausible_refcount(b, address);
+}
+
 static const struct ph_type *type_of(struct builder *b, ph_addr address)
 {
     uint64_t type = 0;
@@ -62,9 +69,12 @@ static const struct ph_type *type_of(struct builder *b, ph_addr address)
     return ph_type_at(&b->heap->objects, type);
 }
 
+/* Most objects hold nothing and own nothing: int, float, bytes. A str may own a buffer, but its bytes never look like an
+ * object. */
 static void push(struct builder *b, ph_addr address, const struct ph_type *type)
 {
-    if (ph_type_has_refs(type) && !ph_array_push(&b->pending, address))
+    bool owns = type->family->buffers && type->family != &ph_family_str;
+    if ((owns || ph_type_has_refs(type)) && !ph_array_push(&b->pending, address))
         b->failed = true;
 }
 
@@ -79,7 +89,7 @@ static bool add_in_pool(struct builder *b, const struct ph_pool *pool, ph_addr a
         return true;
     }
     const struct ph_type *type = type_of(b, address);
-    if (!type || offset != type->header_bytes || offset + type->min_bytes > pool->block_bytes ||
+    if (!type || pools->slots[slot] == PH_SLOT_BUFFER || offset != type->header_bytes || offset + type->min_bytes > pool->block_bytes ||
         !plausible_refcount(b, address))
         return false;
     pools->slots[slot] = PH_SLOT_OBJECT;
@@ -141,6 +151,20 @@ static void follow_root(void *ctx, const struct ph_root *root, ph_addr target, s
     follow(ctx, target, flags);
 }
 
+/* Blocks that are buffers of objects are no objects, whatever their bytes look like. */
+static void claim_buffer(void *ctx, ph_addr start, uint64_t bytes, const char *what)
+{
+    struct builder *b = ctx;
+    struct ph_pools *pools = &b->heap->pools;
+    const struct ph_pool *pool = ph_pools_find(pools, start);
+    uint32_t slot, offset;
+    (void)bytes;
+    (void)what;
+    if (pool && ph_pool_block(pools, pool, start, &slot, &offset) &&
+        pools->slots[slot] == PH_SLOT_USED)
+        pools->slots[slot] = PH_SLOT_BUFFER;
+}
+
 /* Types are objects too; those in the image are found here, for their instances do not count references to them. */
 static void add_new_types(struct builder *b)
 {
@@ -152,14 +176,17 @@ static void add_new_types(struct builder *b)
 static void close_over(struct builder *b)
 {
     const struct ph_visitor v = {follow_ref, b};
+    const struct ph_buffer_visitor claim = {claim_buffer, b};
     do {
         while (b->pending.count > 0 && !b->failed && !b->interrupted) {
             ph_addr address = b->pending.items[--b->pending.count];
             struct ph_object o;
-            if (ph_object_at(&b->heap->objects, address, &o))
+            if (ph_object_at(&b->heap->objects, address, &o)) {
                 ph_object_refs(&b->heap->objects, &o, &v);
-            else
+                ph_object_buffers(&b->heap->objects, &o, &claim);
+            } else {
                 b->heap->unreadable_objects++;
+            }
             check_interrupt(b);
         }
         add_new_types(b);
@@ -230,7 +257,7 @@ static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, 
         return false;
     const struct ph_type *type = b->heap->objects.types.items[known - 1];
     return type->header_bytes == header && type->min_bytes <= room &&
-           plausible_refcount(b, address) &&
+           certain_refcount(b, address) &&
            ph_object_open(&b->heap->objects, address, type, &o) &&
            ph_object_own_bytes(&b->heap->objects, &o) <= room;
 }

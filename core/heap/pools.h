@@ -14,6 +14,7 @@ enum ph_slot_state {
     PH_SLOT_FREE = 0,
     PH_SLOT_USED,   /* allocated; for what is not known yet */
     PH_SLOT_OBJECT, /* holds a known object */
+    PH_SLOT_BUFFER, /* belongs to a known object */
 };
 
 struct ph_pool {

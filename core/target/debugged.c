@@ -59,6 +59,11 @@ static bool agrees(struct ph_target *t, const struct ph_host *host)
     return c.agreed > 0 && c.agreed == c.asked;
 }
 
+bool ph_debugged_still_agrees(struct ph_target *t)
+{
+    return agrees(t, t->host);
+}
+
 /* ---- Candidates ---- */
 
 /* A candidate that agrees with the host; NULL where it does not. */

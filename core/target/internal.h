@@ -245,4 +245,6 @@ struct ph_tids {
 };
 bool ph_proc_tids(pid_t pid, struct ph_tids *tids);
 
+bool ph_debugged_still_agrees(struct ph_target *t);
+
 #endif

@@ -67,7 +67,7 @@ const struct ph_target_info *ph_target_info(const struct ph_target *t)
 
 bool ph_target_has_run(struct ph_target *t)
 {
-    return t->backend->has_run(t);
+    return t->backend->has_run(t) || (t->ask_host && !ph_debugged_still_agrees(t));
 }
 
 /* ---- Regions and threads ---- */

@@ -40,24 +40,27 @@ def run_process(argv, timeout=TIMEOUT_SECONDS, stderr=subprocess.PIPE):
 class Host:
     """name: for test ids; available(): whether this machine has it."""
 
-    def run(self, target, commands, directory, required=True):
-        """The bytes that each command writes. Where one writes none: Failed, or None if it is not required."""
+    def run(self, target, commands, directory):
+        """The bytes that each command writes; Failed, with what was said instead, if one writes none."""
+        answers, said = self.try_all(target, commands, directory)
+        for command, answer, words in zip(commands, answers, said):
+            if answer is None:
+                raise Failed("%s: no answer to %s: %s" % (self.name, " ".join(command), words.strip()[-2000:]))
+        return answers
+
+    def try_all(self, target, commands, directory):
+        """For each command the bytes that it writes, or None, and what the host said."""
         paths = [os.path.join(str(directory), "%s-%d.out" % (self.name, i)) for i in range(len(commands))]
-        for path in paths:
-            if os.path.exists(path):
-                os.unlink(path)
-        outcome = self.write_answers(target, [c + ["-o", p] for c, p in zip(commands, paths)])
+        said = self.say_all(target, [command + ["-o", path] for command, path in zip(commands, paths)])
         answers = []
-        for command, path in zip(commands, paths):
+        for path in paths:
             if os.path.exists(path):
                 with open(path, "rb") as f:
                     answers.append(f.read())
                 os.unlink(path)
-            elif required:
-                raise Failed("%s: no answer to %s\n%s" % (self.name, " ".join(command), outcome))
             else:
                 answers.append(None)
-        return answers
+        return answers, said
 
 
 class CommandLine(Host):
@@ -71,13 +74,8 @@ class CommandLine(Host):
         """One command with its real stdout, stderr and status."""
         return run_process([self.path] + target.arguments() + command, timeout)
 
-    def write_answers(self, target, commands):
-        outcome = None
-        for command in commands:
-            outcome = self.call(target, command)
-            if outcome.status != 0:
-                break
-        return outcome
+    def say_all(self, target, commands):
+        return [str(self.call(target, command)) for command in commands]
 
 
 class Gdb(Host):
@@ -105,8 +103,8 @@ class Gdb(Host):
         outcome = run_process(argv + ["-ex", r"echo \n@@end@@\n"], timeout, subprocess.STDOUT)
         return re.split(r"\n@@(?:\d+|end)@@\n", outcome.out)[1:-1], outcome
 
-    def write_answers(self, target, commands):
-        return self.session(target, ["py-heap " + " ".join(map(shlex.quote, command)) for command in commands])[1]
+    def say_all(self, target, commands):
+        return self.session(target, ["py-heap " + " ".join(map(shlex.quote, command)) for command in commands])[0]
 
 
 class Lldb(Host):
@@ -134,8 +132,8 @@ class Lldb(Host):
             sections.append(after.partition("(lldb) ")[0])
         return sections[1 + len(target.lldb_lines()):len(lines) - len(target.lldb_end())], outcome
 
-    def write_answers(self, target, commands):
-        return self.session(target, ["pymem " + " ".join(map(shlex.quote, command)) for command in commands])[1]
+    def say_all(self, target, commands):
+        return self.session(target, ["pymem " + " ".join(map(shlex.quote, command)) for command in commands])[0]
 
 
 def first_existing(*candidates):

@@ -25,10 +25,10 @@ def addresses(rows, **having):
 def ask(batch, target, command, samples, directory):
     """{address: document} of a command that takes an address, asked for each sample."""
     lines = [[command, address, "--limit", "0", "--json"] for address in samples]
-    answers = batch.run(target, lines, directory, required=False)
-    differences.require_none(["no answer to %s %s, which is a %s" % (
-        command, address, target.truth.type_of.get(int(address, 16), "?"))
-        for address, answer in zip(samples, answers) if answer is None])
+    answers, said = batch.try_all(target, lines, directory)
+    differences.require_none(["no answer to %s %s, which is a %s: %s" % (
+        command, address, target.truth.type_of.get(int(address, 16), "?"), words.strip())
+        for address, answer, words in zip(samples, answers, said) if answer is None])
     return dict(zip(samples, map(json.loads, answers)))
 
 

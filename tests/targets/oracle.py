@@ -83,6 +83,8 @@ def measure(tracked, samples, deep_samples, always):
     for o in objects:  # grows while it is walked
         for referent in get_referents(o):
             if id(referent) not in seen:
+                # Only 3.12 keeps tracked objects out of get_objects() by itself: the immortal ones.
+                assert not gc.is_tracked(referent) or sys.version_info[:2] == (3, 12), "made by measuring: %r" % referent
                 seen.add(id(referent))
                 objects.append(referent)
     sizes += [getsizeof(o) for o in objects[tracked_count:]]

@@ -1465,7 +1465,7 @@ def python_level():
         exec("def generic[T: int, *Ts, **P](x: T) -> T: return x\ntype Alias[K] = list[K]\nclass G[V]: pass\n", namespace)
         yield namespace
         yield namespace["Alias"].__value__
-    yield unittest.mock.MagicMock()
+    yield unittest.mock.Mock(a=1)  # not MagicMock, which answers __sizeof__ by making more mocks
     yield urllib.parse.urlparse("http://u@h:80/p?q#f")
     yield warnings.catch_warnings()
     yield contextlib.ExitStack()
