@@ -13,8 +13,8 @@ struct walk {
 static bool is_boundary(const struct ph_type *type)
 {
     const struct ph_family *f = type->family;
-    return f == &ph_family_type || f == &ph_family_module || f == &ph_family_function ||
-           f == &ph_family_code;
+    return (type->flags & PH_TPFLAGS_TYPE_SUBCLASS) || f == &ph_family_module ||
+           f == &ph_family_function || f == &ph_family_code;
 }
 
 static bool mark(struct walk *w, uint32_t id)

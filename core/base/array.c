@@ -17,6 +17,11 @@ void ph_alloc_fail_after(unsigned long n)
     allocations_to_failure = n;
 }
 
+unsigned long ph_alloc_fail_pending(void)
+{
+    return allocations_to_failure;
+}
+
 void *ph_malloc(size_t bytes)
 {
     return must_fail() ? NULL : malloc(bytes ? bytes : 1);

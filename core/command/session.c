@@ -81,7 +81,10 @@ void ph_session_use_pid(struct ph_session *s, pid_t pid)
 
 void ph_session_use_core(struct ph_session *s, const char *core, const char *exe, const char *sysroot)
 {
-    use(s, REACH_CORE, 0, core, exe, sysroot);
+    /* Absolute, so that `info` names the file as a debugger's plugin does. */
+    char *absolute = realpath(core, NULL);
+    use(s, REACH_CORE, 0, absolute ? absolute : core, exe, sysroot);
+    free(absolute);
 }
 
 void ph_session_use_debugged(struct ph_session *s, pid_t pid, const char *core)

@@ -52,6 +52,7 @@ static void write_size(struct ph_doc *doc, struct ph_heap *heap, uint32_t id, st
     ph_doc_bytes(doc, "allocated", "Allocated", ph_heap_allocated(heap, id));
     ph_doc_bytes(doc, "deep", "Deep", deep->total.bytes);
     ph_doc_count(doc, "deep_objects", "Objects", (int64_t)deep->total.count);
+    ph_doc_null(doc, "retained", NULL); /* needs the graph's dominators */
     ph_doc_line(doc, "%s", "");
     if (deep->types.count)
         qsort(deep->types.items, deep->types.count, sizeof *deep->types.items, by_bytes);

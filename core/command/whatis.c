@@ -115,7 +115,7 @@ static void write_object(struct ph_doc *doc, struct ph_heap *heap, const struct 
     ph_doc_object_end(doc);
     if (ph_heap_open(heap, f->object, &o))
         ph_object_summary(&heap->objects, &o, 60, &text);
-    ph_doc_line(doc, "Of object     0x%" PRIx64 "  %s  %s", owner, ph_heap_type(heap, f->object)->name,
+    ph_doc_line(doc, "Of object  0x%" PRIx64 "  %s  %s", owner, ph_heap_type(heap, f->object)->name,
                 ph_str_text(&text));
     ph_str_free(&text);
 }

@@ -5,6 +5,7 @@ enum {
     TRACKED_LINK_MASK = 3,      /* low bits of _gc_next are flags (Include/internal/pycore_gc.h) */
     OBJECTS_A_LOOK = 1 << 16,   /* handled between two looks at Ctrl-C */
     PENDING_FIRST = 1 << 12,
+    PENDING_AHEAD = 8,          /* objects whose turn comes soon are fetched into the cache meanwhile */
     /* slot_flags keeps in its high bits where in its block an object begins. */
     OFFSET_SHIFT = 6,
     OFFSET_UNIT = 16,
@@ -93,6 +94,7 @@ static bool add_in_pool(struct builder *b, const struct ph_pool *pool, ph_addr a
         !plausible_refcount(b, address))
         return false;
     pools->slots[slot] = PH_SLOT_OBJECT;
+    b->heap->slot_ids[slot] = type->id; /* the object's own id takes its place in append_pool() */
     b->slot_flags[slot] = (uint8_t)(flags | b->reached | PH_OBJECT_IN_POOL | (offset / OFFSET_UNIT) << OFFSET_SHIFT);
     push(b, address, type);
     return true;
@@ -181,6 +183,8 @@ static void close_over(struct builder *b)
         while (b->pending.count > 0 && !b->failed && !b->interrupted) {
             ph_addr address = b->pending.items[--b->pending.count];
             struct ph_object o;
+            if (b->pending.count > PENDING_AHEAD)
+                ph_target_prefetch(b->python->target, b->pending.items[b->pending.count - PENDING_AHEAD]);
             if (ph_object_at(&b->heap->objects, address, &o)) {
                 ph_object_refs(&b->heap->objects, &o, &v);
                 ph_object_buffers(&b->heap->objects, &o, &claim);
@@ -310,12 +314,11 @@ static bool allocate_arrays(struct ph_heap *heap, uint64_t count)
 {
     if (count >= PH_NO_OBJECT)
         return false;
-    size_t n = count ? (size_t)count : 1, slots = heap->pools.slot_count;
+    size_t n = count ? (size_t)count : 1;
     heap->addresses = ph_malloc(n * sizeof *heap->addresses);
     heap->type_ids = ph_malloc(n * sizeof *heap->type_ids);
     heap->flags = ph_malloc(n);
-    heap->slot_ids = ph_malloc((slots ? slots : 1) * sizeof *heap->slot_ids);
-    return heap->addresses && heap->type_ids && heap->flags && heap->slot_ids;
+    return heap->addresses && heap->type_ids && heap->flags;
 }
 
 static void append(struct ph_heap *heap, ph_addr address, uint32_t type_id, uint8_t flags)
@@ -341,21 +344,20 @@ static void append_pool(struct builder *b, const struct ph_pool *pool, bool coll
     const struct ph_layout *L = &b->python->layout;
     for (uint32_t n = 0; n < pool->block_count; n++) {
         uint32_t slot = pool->first_slot + n;
-        heap->slot_ids[slot] = PH_NO_OBJECT;
-        if (heap->pools.slots[slot] != PH_SLOT_OBJECT)
+        if (heap->pools.slots[slot] != PH_SLOT_OBJECT) {
+            heap->slot_ids[slot] = PH_NO_OBJECT;
             continue;
+        }
         uint8_t flags = b->slot_flags[slot];
         ph_addr address = ph_pool_block_address(&heap->pools, pool, slot) +
                           (uint64_t)(flags >> OFFSET_SHIFT) * OFFSET_UNIT;
         flags &= FLAGS_MASK;
-        const struct ph_type *type = type_of(b, address);
-        if (!type)
-            continue;
-        if (collecting && type->is_gc && !(flags & PH_OBJECT_TRACKED) &&
+        uint32_t type_id = heap->slot_ids[slot];
+        if (collecting && heap->objects.types.items[type_id]->is_gc && !(flags & PH_OBJECT_TRACKED) &&
             ph_python_word(b->python, address, L->gc_head.next - L->gc_head.size))
             flags |= PH_OBJECT_TRACKED;
         heap->slot_ids[slot] = heap->count;
-        append(heap, address, type->id, flags);
+        append(heap, address, type_id, flags);
     }
 }
 
@@ -395,8 +397,9 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
     enum ph_status status = ph_pools_scan(&heap->pools, b->python, b->host, err);
     if (status)
         return status;
-    b->slot_flags = ph_calloc(heap->pools.slot_count ? heap->pools.slot_count : 1, 1);
-    b->failed = !b->slot_flags || !ph_map_reserve(&heap->outside, PENDING_FIRST) ||
+    b->slot_flags = ph_calloc(heap->pools.slot_count, 1);
+    heap->slot_ids = ph_calloc(heap->pools.slot_count, sizeof *heap->slot_ids);
+    b->failed = !b->slot_flags || !heap->slot_ids || !ph_map_reserve(&heap->outside, PENDING_FIRST) ||
                 !ph_type_at(&heap->objects, b->python->type_type);
     progress(b, "finding objects", 30);
     b->reached = PH_OBJECT_REACHABLE;
@@ -411,7 +414,7 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
     }
     if (b->interrupted)
         return ph_fail(err, PH_INTERRUPTED, "interrupted");
-    if (b->failed || !make_arrays(b))
+    if (b->failed || !make_arrays(b) || heap->objects.out_of_memory)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     return PH_OK;
 }
@@ -513,9 +516,11 @@ uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
         return 0;
     struct allocated_sum sum = {.heap = heap};
     ph_object_buffers(&heap->objects, &o, &(struct ph_buffer_visitor){add_buffer, &sum});
-    bool in_pool = heap->flags[id] & PH_OBJECT_IN_POOL;
-    if (in_pool || !is_static(heap, o.address))
-        sum.bytes += ph_heap_block_bytes(heap, o.address - o.type->header_bytes,
+    ph_addr block = o.address - o.type->header_bytes;
+    if (heap->flags[id] & PH_OBJECT_IN_POOL)
+        sum.bytes += ph_pools_find(&heap->pools, block)->block_bytes;
+    else if (!is_static(heap, o.address))
+        sum.bytes += ph_heap_block_bytes(heap, block,
                                          ph_object_own_bytes(&heap->objects, &o) + o.type->header_bytes);
     return sum.bytes;
 }

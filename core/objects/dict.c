@@ -143,7 +143,7 @@ ph_addr ph_dict_get_string(struct ph_objects *objects, ph_addr dict, const char 
 
 /* ---- the family ---- */
 
-static uint64_t dict_size(struct ph_objects *objects, const struct ph_object *o)
+uint64_t ph_dict_size(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
     struct ph_dict d;
@@ -169,7 +169,7 @@ static bool values_are_embedded(const struct ph_objects *objects, ph_addr values
            embedded;
 }
 
-static void dict_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+void ph_dict_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
 {
     const struct ph_layout *L = &objects->python->layout;
     struct ph_dict d;
@@ -190,7 +190,7 @@ static void dict_refs(struct ph_objects *objects, const struct ph_object *o, con
     }
 }
 
-static void dict_buffers(struct ph_objects *objects, const struct ph_object *o,
+void ph_dict_buffers(struct ph_objects *objects, const struct ph_object *o,
                          const struct ph_buffer_visitor *v)
 {
     const struct ph_layout *L = &objects->python->layout;
@@ -204,7 +204,7 @@ static void dict_buffers(struct ph_objects *objects, const struct ph_object *o,
         ph_visit_buffer(v, d.keys_address, d.keys_bytes, "keys");
 }
 
-static void dict_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
+void ph_dict_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
                          struct ph_str *out)
 {
     (void)max_chars;
@@ -214,10 +214,10 @@ static void dict_summary(struct ph_objects *objects, const struct ph_object *o, 
 
 const struct ph_family ph_family_dict = {
     .type_names = PH_TYPE_NAMES("dict"),
-    .size = dict_size,
-    .refs = dict_refs,
-    .buffers = dict_buffers,
-    .summary = dict_summary,
+    .size = ph_dict_size,
+    .refs = ph_dict_refs,
+    .buffers = ph_dict_buffers,
+    .summary = ph_dict_summary,
 };
 
 const struct ph_family ph_family_dict_view = {

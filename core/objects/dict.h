@@ -52,6 +52,14 @@ static inline ph_addr ph_dict_value(const struct ph_dict *d, uint64_t i)
 /* The value of a str key in the dict at this address, by search; 0 where there is none. Never calls ph_type_at(). */
 ph_addr ph_dict_get_string(struct ph_objects *objects, ph_addr dict, const char *key);
 
+/* The parts of the dict family, for the families of C types that begin with a dict. */
+uint64_t ph_dict_size(struct ph_objects *objects, const struct ph_object *o);
+void ph_dict_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
+void ph_dict_buffers(struct ph_objects *objects, const struct ph_object *o,
+                     const struct ph_buffer_visitor *v);
+void ph_dict_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
+                     struct ph_str *out);
+
 /* ---- values that an instance holds without a dict (3.11+) ---- */
 
 /* An instance's inline or managed values: keys are the type's. False where it has none now. */

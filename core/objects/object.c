@@ -51,6 +51,21 @@ uint64_t ph_size_default(struct ph_objects *objects, const struct ph_object *o)
     return bytes;
 }
 
+static void add_buffer(void *ctx, ph_addr start, uint64_t bytes, const char *what)
+{
+    uint64_t *sum = ctx;
+    (void)start;
+    (void)what;
+    *sum += bytes;
+}
+
+uint64_t ph_size_with_buffers(struct ph_objects *objects, const struct ph_object *o)
+{
+    uint64_t bytes = ph_size_default(objects, o);
+    o->type->family->buffers(objects, o, &(struct ph_buffer_visitor){add_buffer, &bytes});
+    return bytes;
+}
+
 static void subtract_buffer(void *ctx, ph_addr start, uint64_t bytes, const char *what)
 {
     uint64_t *left = ctx;
@@ -62,6 +77,8 @@ static void subtract_buffer(void *ctx, ph_addr start, uint64_t bytes, const char
 uint64_t ph_object_own_bytes(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_family *family = o->type->family;
+    if (family->own_bytes)
+        return family->own_bytes(objects, o);
     if (!family->size)
         return ph_size_default(objects, o);
     /* __sizeof__ counts the buffers that belong to the object. */
@@ -101,6 +118,17 @@ uint64_t ph_object_sizeof(struct ph_objects *objects, const struct ph_object *o)
 }
 
 /* ---- references ---- */
+
+void ph_visit_words(const struct ph_objects *objects, ph_addr start, int64_t count,
+                    enum ph_label_kind kind, const struct ph_visitor *v)
+{
+    unsigned word = ph_word_bytes(objects->python);
+    uint64_t n = ph_sane_count(count);
+    const uint8_t *words =
+        n ? ph_target_view(objects->python->target, start, (size_t)(n * word)) : NULL;
+    for (uint64_t i = 0; words && i < n; i++)
+        ph_visit(v, ph_load_ptr(objects->python, words + i * word), kind, i, PH_REF_STRONG);
+}
 
 void ph_refs_scan(const struct ph_objects *objects, const uint8_t *at, uint64_t len, uint64_t base,
                   const struct ph_visitor *v)

@@ -56,7 +56,7 @@ struct ph_type {
     const struct ph_type *described; /* the type in the chain that the family serves by name; NULL: none does */
     uint64_t flags;
     uint64_t basicsize, itemsize;
-    uint64_t min_bytes; /* what every instance has: basicsize, but less for str, whose compact forms are shorter */
+    uint64_t min_bytes; /* what every instance has: basicsize, but less where a static type has shorter forms */
     int64_t dictoffset, weaklistoffset;
     uint32_t header_bytes; /* what lies before an instance in its block: GC header, managed pre-header */
     bool is_gc;            /* PH_TPFLAGS_HAVE_GC */
@@ -74,7 +74,7 @@ struct ph_objects {
     struct ph_arena arena;
     struct ph_map type_ids; /* address -> id + 1, or 0 for an address that is known to be no type */
     PH_ARRAY(struct ph_type *) types;
-    PH_ARRAY(ph_addr) type_stack; /* scratch of ph_type_at() */
+    bool out_of_memory; /* a type could not be kept: what was found since is incomplete */
 };
 
 bool ph_objects_init(struct ph_objects *objects, struct ph_python *python);
@@ -113,6 +113,21 @@ static inline int64_t ph_object_ssize(const struct ph_objects *objects, const st
                                       int64_t offset)
 {
     return ph_load_ssize(objects->python, o->at + offset);
+}
+/* A count of things that the target says it has: 0 where it is negative or more than memory could hold. */
+static inline uint64_t ph_sane_count(int64_t n)
+{
+    return n > 0 && n < 1ll << 40 ? (uint64_t)n : 0;
+}
+static inline uint64_t ph_object_count(const struct ph_objects *objects, const struct ph_object *o,
+                                       int64_t offset)
+{
+    return ph_sane_count(ph_object_ssize(objects, o, offset));
+}
+static inline int32_t ph_object_int(const struct ph_objects *objects, const struct ph_object *o,
+                                    int64_t offset)
+{
+    return (int32_t)ph_load_u32(objects->python, o->at + offset);
 }
 /* ob_size, for types that have one. */
 static inline int64_t ph_object_var_size(const struct ph_objects *objects, const struct ph_object *o)
@@ -230,14 +245,27 @@ struct ph_ref_field {
 #define PH_REF_FIELD_WEAK(label, s, f)                                                             \
     {label, PH_LABEL_FIELD, offsetof(struct ph_layout, s.f), PH_REF_WEAK}
 #define PH_REF_NOTE(label, s, f) {label, PH_LABEL_NOTE, offsetof(struct ph_layout, s.f), PH_REF_STRONG}
+/* For a struct whose references another object shows as its own. */
+#define PH_REF_NOTE_SHARED(label, s, f)                                                            \
+    {label, PH_LABEL_NOTE, offsetof(struct ph_layout, s.f), PH_REF_STRONG | PH_REF_SHARED}
+#define PH_REF_FIELDS(...) ((const struct ph_ref_field[]){__VA_ARGS__, {0}})
+#define PH_STRUCT_OF(s)    offsetof(struct ph_layout, s.size)
 
 struct ph_family {
     const char *const *type_names; /* the tp_names that it serves, NULL-ended; NULL: none by name */
+    /* PH_STRUCT_OF(s): the struct that instances begin with. A type that is smaller, or of a version that has no such
+     * struct, only shares the name and is not served. 0: not checked. */
+    size_t struct_size;
     const struct ph_ref_field *fields; /* visited first; NULL: none */
     /* __sizeof__() without what sys.getsizeof adds for the collector; NULL: basicsize + |ob_size| * itemsize. */
     uint64_t (*size)(struct ph_objects *objects, const struct ph_object *o);
     /* Further references within the part that the family describes; NULL: none. */
     void (*refs)(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
+    /* What the object's own block must hold; NULL: size() less the buffers. */
+    uint64_t (*own_bytes)(struct ph_objects *objects, const struct ph_object *o);
+    /* offsetof(struct ph_layout, ...) where the bytes of the shortest form stand, if a static type of the family
+     * allocates objects shorter than tp_basicsize; 0: it does not. */
+    size_t short_form;
     /* Buffers outside the object; NULL: none. */
     void (*buffers)(struct ph_objects *objects, const struct ph_object *o,
                     const struct ph_buffer_visitor *v);
@@ -248,6 +276,12 @@ struct ph_family {
 
 /* The default size: tp_basicsize + |ob_size| * tp_itemsize. */
 uint64_t ph_size_default(struct ph_objects *objects, const struct ph_object *o);
+/* The default size and all buffers, for families whose __sizeof__ counts just that. */
+uint64_t ph_size_with_buffers(struct ph_objects *objects, const struct ph_object *o);
+/* Visit `count` words at `start` in the target as strong references; labels count from 0. Lengths that cannot be are
+ * taken for 0. */
+void ph_visit_words(const struct ph_objects *objects, ph_addr start, int64_t count,
+                    enum ph_label_kind kind, const struct ph_visitor *v);
 /* Visit each word of `len` bytes at `at` as a guess; labels count offsets from `base`. For memory that a type owns
  * and nobody described, such as a module's state. */
 void ph_refs_scan(const struct ph_objects *objects, const uint8_t *at, uint64_t len, uint64_t base,

@@ -6,22 +6,7 @@
 
 #include <inttypes.h>
 
-#define MAX_ITEMS (1ll << 40)
-
-static uint64_t sane_count(int64_t n)
-{
-    return n > 0 && n < MAX_ITEMS ? (uint64_t)n : 0;
-}
-
-static void visit_items(struct ph_objects *objects, ph_addr start, uint64_t count,
-                        const struct ph_visitor *v)
-{
-    unsigned word = ph_word_bytes(objects->python);
-    const uint8_t *items =
-        count ? ph_target_view(objects->python->target, start, (size_t)(count * word)) : NULL;
-    for (uint64_t i = 0; items && i < count; i++)
-        ph_visit(v, ph_load_ptr(objects->python, items + i * word), PH_LABEL_ITEM, i, PH_REF_STRONG);
-}
+#define MAX_STRUCT_FIELDS 1000
 
 static void append_count(int64_t n, char open, char close, struct ph_str *out)
 {
@@ -32,7 +17,7 @@ static void append_count(int64_t n, char open, char close, struct ph_str *out)
 
 static uint64_t list_room(const struct ph_objects *objects, const struct ph_object *o)
 {
-    return sane_count(ph_object_ssize(objects, o, objects->python->layout.list.allocated)) *
+    return ph_object_count(objects, o, objects->python->layout.list.allocated) *
            ph_word_bytes(objects->python);
 }
 
@@ -43,8 +28,8 @@ static uint64_t list_size(struct ph_objects *objects, const struct ph_object *o)
 
 static void list_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
 {
-    uint64_t count = sane_count(ph_object_var_size(objects, o));
-    visit_items(objects, ph_object_ptr(objects, o, objects->python->layout.list.ob_item), count, v);
+    ph_visit_words(objects, ph_object_ptr(objects, o, objects->python->layout.list.ob_item),
+                   ph_object_var_size(objects, o), PH_LABEL_ITEM, v);
 }
 
 static void list_buffers(struct ph_objects *objects, const struct ph_object *o,
@@ -72,22 +57,21 @@ const struct ph_family ph_family_list = {
 /* ---- tuple ---- */
 
 /* A struct sequence shows n_sequence_fields in ob_size and has n_fields; both stand in its type's dict. */
-static uint64_t tuple_count(struct ph_objects *objects, const struct ph_object *o)
+static int64_t tuple_count(struct ph_objects *objects, const struct ph_object *o)
 {
-    uint64_t count = sane_count(ph_object_var_size(objects, o));
+    int64_t count = ph_object_var_size(objects, o);
     if (o->type->described == o->type || o->type->is_python_class)
         return count;
     uint64_t fields = 0;
     ph_addr n = ph_dict_get_string(objects, ph_type_dict(objects, o->type->address), "n_fields");
-    if (n && ph_int_value(objects, n, &fields) && fields >= count && fields < 1000)
-        return fields;
-    return count;
+    bool known = n && ph_int_value(objects, n, &fields) && fields < MAX_STRUCT_FIELDS;
+    return known && (int64_t)fields > count ? (int64_t)fields : count;
 }
 
 static void tuple_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
 {
-    visit_items(objects, o->address + (uint64_t)objects->python->layout.tuple.ob_item,
-                tuple_count(objects, o), v);
+    ph_visit_words(objects, o->address + (uint64_t)objects->python->layout.tuple.ob_item,
+                   tuple_count(objects, o), PH_LABEL_ITEM, v);
 }
 
 static void tuple_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,

@@ -209,6 +209,7 @@ static void str_summary(struct ph_objects *objects, const struct ph_object *o, u
 
 const struct ph_family ph_family_str = {
     .type_names = PH_TYPE_NAMES("str"),
+    .short_form = PH_STRUCT_OF(ascii),
     .size = str_size,
     .buffers = str_buffers,
     .summary = str_summary,

@@ -1,5 +1,7 @@
 /* Type objects themselves (Objects/typeobject.c): type_traverse, type_sizeof, and the tables in which interpreters of
  * 3.12 and later keep what static types cannot share. */
+#include "objects/type.h"
+
 #include "objects/dict.h"
 
 #include <inttypes.h>
@@ -86,7 +88,7 @@ static const uint8_t *view_heap_type(const struct ph_objects *objects, const str
                           (size_t)objects->python->layout.heap_type.size);
 }
 
-static void type_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+void ph_type_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
@@ -108,7 +110,7 @@ static void type_refs(struct ph_objects *objects, const struct ph_object *o, con
 }
 
 /* type___sizeof___impl: the sizes of the structs, whatever the metaclass adds. */
-static uint64_t type_size(struct ph_objects *objects, const struct ph_object *o)
+uint64_t ph_type_size(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
     const uint8_t *heap = view_heap_type(objects, o);
@@ -121,7 +123,7 @@ static uint64_t type_size(struct ph_objects *objects, const struct ph_object *o)
                                                                        : bytes;
 }
 
-static void type_buffers(struct ph_objects *objects, const struct ph_object *o,
+void ph_type_buffers(struct ph_objects *objects, const struct ph_object *o,
                          const struct ph_buffer_visitor *v)
 {
     const uint8_t *heap = view_heap_type(objects, o);
@@ -133,7 +135,7 @@ static void type_buffers(struct ph_objects *objects, const struct ph_object *o,
         ph_visit_buffer(v, keys.keys_address, keys.keys_bytes, "shared keys");
 }
 
-static void type_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
+void ph_type_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
                          struct ph_str *out)
 {
     const struct ph_type *type = ph_type_at(objects, o->address);
@@ -143,8 +145,8 @@ static void type_summary(struct ph_objects *objects, const struct ph_object *o, 
 
 const struct ph_family ph_family_type = {
     .type_names = PH_TYPE_NAMES("type"),
-    .size = type_size,
-    .refs = type_refs,
-    .buffers = type_buffers,
-    .summary = type_summary,
+    .size = ph_type_size,
+    .refs = ph_type_refs,
+    .buffers = ph_type_buffers,
+    .summary = ph_type_summary,
 };

@@ -32,7 +32,6 @@ void ph_objects_deinit(struct ph_objects *objects)
 {
     ph_map_free(&objects->type_ids);
     ph_array_free(&objects->types);
-    ph_array_free(&objects->type_stack);
     ph_arena_free(&objects->arena);
 }
 
@@ -92,7 +91,9 @@ static void name_type(struct ph_objects *objects, struct ph_type *type, const ui
     size_t module_len = type->is_heap ? name_heap_type(objects, at, tp_name, len, &name)
                                       : name_static_type(tp_name, len, &name);
     const char *copy = ph_arena_strdup(&objects->arena, ph_str_text(&name));
-    if (copy) {
+    if (!copy || name.failed) {
+        objects->out_of_memory = true;
+    } else {
         type->name = copy;
         type->module_len = (uint32_t)module_len;
     }
@@ -120,8 +121,10 @@ static void read_members(struct ph_objects *objects, ph_addr table, uint64_t lim
         bool inside = offset >= L->object.size &&
                       (uint64_t)offset + ph_word_bytes(objects->python) <= type->basicsize;
         if ((kind == MEMBER_OBJECT || kind == MEMBER_OBJECT_EX) && inside &&
-            !ph_array_push(out, ((struct ph_member){offset, name})))
+            !ph_array_push(out, ((struct ph_member){offset, name}))) {
+            objects->out_of_memory = true;
             return;
+        }
     }
 }
 
@@ -132,18 +135,19 @@ static const struct ph_member *keep_members(struct ph_objects *objects, struct m
         list->count ? ph_arena_alloc(&objects->arena, list->count * sizeof *kept) : NULL;
     if (kept)
         memcpy(kept, list->items, list->count * sizeof *kept);
+    else
+        objects->out_of_memory |= list->count > 0;
     *count = kept ? list->count : 0;
     ph_array_free(list);
     return kept;
 }
 
 /* Own members first, then the inherited ones. */
-static void inherit_members(struct member_list *list, const struct ph_member *items, uint32_t count)
+static void inherit_members(struct ph_objects *objects, struct member_list *list,
+                            const struct ph_member *items, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (!ph_array_push(list, items[i]))
-            return;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        objects->out_of_memory |= !ph_array_push(list, items[i]);
 }
 
 static void read_type_members(struct ph_objects *objects, const uint8_t *at, struct ph_type *type)
@@ -160,8 +164,8 @@ static void read_type_members(struct ph_objects *objects, const uint8_t *at, str
         read_members(objects, table, MAX_MEMBERS, type, &members);
     }
     if (type->base) {
-        inherit_members(&slots, type->base->slots, type->base->slot_count);
-        inherit_members(&members, type->base->members, type->base->member_count);
+        inherit_members(objects, &slots, type->base->slots, type->base->slot_count);
+        inherit_members(objects, &members, type->base->members, type->base->member_count);
     }
     type->slots = keep_members(objects, &slots, &type->slot_count);
     type->members = keep_members(objects, &members, &type->member_count);
@@ -169,12 +173,20 @@ static void read_type_members(struct ph_objects *objects, const uint8_t *at, str
 
 /* ---- families ---- */
 
-static const struct ph_family *family_by_name(const char *tp_name)
+static bool holds_struct(const struct ph_layout *L, const struct ph_family *family, uint64_t basicsize)
+{
+    int32_t bytes;
+    memcpy(&bytes, (const char *)L + family->struct_size, sizeof bytes);
+    return !family->struct_size || (ph_has(bytes) && basicsize >= (uint64_t)bytes);
+}
+
+static const struct ph_family *family_by_name(const struct ph_layout *L, const char *tp_name,
+                                              uint64_t basicsize)
 {
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         for (const char *const *name = families[i]->type_names; name && *name; name++) {
             if (strcmp(*name, tp_name) == 0)
-                return families[i];
+                return holds_struct(L, families[i], basicsize) ? families[i] : NULL;
         }
     }
     return NULL;
@@ -191,7 +203,7 @@ static bool is_python_class(struct ph_objects *objects, const uint8_t *at, ph_ad
     return ph_python_word(objects->python, name, L->compact_str.utf8) == tp_name;
 }
 
-static void choose_family(struct ph_type *type, const char *tp_name)
+static void choose_family(const struct ph_layout *L, struct ph_type *type, const char *tp_name)
 {
     const struct ph_type *base = type->base;
     if (type->is_python_class && base) {
@@ -201,7 +213,7 @@ static void choose_family(struct ph_type *type, const char *tp_name)
         return;
     }
     type->body = type;
-    type->family = family_by_name(tp_name);
+    type->family = family_by_name(L, tp_name, type->basicsize);
     type->described = type->family ? type : NULL;
     if (!type->family && base && base->family != &ph_family_object) {
         type->family = base->family;
@@ -218,6 +230,16 @@ static uint32_t header_bytes(const struct ph_python *python, uint64_t flags)
 {
     uint32_t bytes = flags & PH_TPFLAGS_HAVE_GC ? (uint32_t)python->layout.gc_head.size : 0;
     return bytes + ph_managed_header_bytes(python, flags);
+}
+
+/* Only the static type itself makes short forms, never a subclass. */
+static uint64_t shortest_form(const struct ph_layout *L, const struct ph_type *type)
+{
+    int32_t bytes;
+    if (!type->family->short_form || type->is_heap || type->described != type)
+        return type->basicsize;
+    memcpy(&bytes, (const char *)L + type->family->short_form, sizeof bytes);
+    return (uint64_t)bytes;
 }
 
 static const uint8_t *view_type(const struct ph_objects *objects, ph_addr address)
@@ -249,8 +271,10 @@ static struct ph_type *read_type(struct ph_objects *objects, ph_addr address,
         (uint64_t)itemsize > MAX_BASICSIZE)
         return NULL;
     struct ph_type *type = ph_arena_alloc(&objects->arena, sizeof *type);
-    if (!type)
+    if (!type) {
+        objects->out_of_memory = true;
         return NULL;
+    }
     type->address = address;
     type->base = base;
     type->flags = ph_load_ptr(python, at + L->type.tp_flags);
@@ -265,15 +289,15 @@ static struct ph_type *read_type(struct ph_objects *objects, ph_addr address,
     type->id = objects->types.count;
     /* It stands in the table before its name is read, for the name's own type may need it. */
     if (!ph_array_push(&objects->types, type) ||
-        !ph_map_insert(&objects->type_ids, address, type->id + 1))
+        !ph_map_insert(&objects->type_ids, address, type->id + 1)) {
+        objects->out_of_memory = true;
         return NULL;
-    /* Instances of str subclasses are never compact. */
-    bool is_str = tp_name && strcmp(tp_name, "str") == 0 && !type->is_heap;
-    type->min_bytes = is_str ? (uint64_t)L->ascii.size : type->basicsize;
+    }
     type->family = &ph_family_undescribed;
     type->body = type;
     type->is_python_class = type->is_heap && is_python_class(objects, at, name);
-    choose_family(type, tp_name ? tp_name : "");
+    choose_family(L, type, tp_name ? tp_name : "");
+    type->min_bytes = shortest_form(L, type);
     read_type_members(objects, at, type);
     name_type(objects, type, at, tp_name ? tp_name : "?", tp_name ? len : 1);
     return type;

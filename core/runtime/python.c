@@ -8,6 +8,7 @@ enum {
     MAX_INTERPRETERS = 100000, /* bounds for lists that a broken target could make endless */
     MAX_THREADS = 1000000,
     METATYPE_DEPTH = 8,
+    TPFLAGS_HEAPTYPE = 1 << 9,
     TPFLAGS_READY = 1 << 12,
 };
 #define TPFLAGS_TYPE_SUBCLASS (1ull << 31) /* Include/object.h, every version */
@@ -30,11 +31,25 @@ static ph_addr optional_word(const struct ph_python *python, ph_addr base, int32
     return ph_has(offset) ? ph_python_word(python, base, offset) : 0;
 }
 
+/* Up to 3.9 a few static types are in use that PyType_Ready() never saw, such as functools.KeyWrapper: they name no base
+ * and have no mro. */
+static bool is_unready_type(const struct ph_python *python, ph_addr type)
+{
+    const struct ph_layout *L = &python->layout;
+    const uint8_t *at = type % ph_word_bytes(python) == 0
+                            ? ph_target_view(python->target, type, (size_t)L->type.size)
+                            : NULL;
+    return at && ph_load_ptr(python, at + L->object.ob_type) == python->type_type &&
+           !(ph_load_ptr(python, at + L->type.tp_flags) & (TPFLAGS_HEAPTYPE | TPFLAGS_READY)) &&
+           !ph_load_ptr(python, at + L->type.tp_mro) && !ph_load_ptr(python, at + L->type.tp_base) &&
+           ph_load_ptr(python, at + L->type.tp_name) && ph_load_ptr(python, at + L->type.tp_dealloc);
+}
+
 bool ph_python_is_type(const struct ph_python *python, ph_addr type)
 {
     const struct ph_layout *L = &python->layout;
     for (int depth = 0; depth < METATYPE_DEPTH; depth++) {
-        if (type == python->type_type)
+        if (type == python->type_type || is_unready_type(python, type))
             return true;
         const uint8_t *at = type % ph_word_bytes(python) == 0
                                 ? ph_target_view(python->target, type, (size_t)L->type.size)

@@ -139,15 +139,18 @@ static enum ph_status read_maps(struct ph_target *t, struct ph_error *err)
     return PH_OK;
 }
 
-/* Word size and byte order, from the executable's ELF header in memory or on disk; AT_ENTRY from
- * auxv. */
-static void read_format(struct ph_target *t)
+/* Path, word size and byte order of the executable, from its ELF header in memory or on disk; AT_ENTRY from
+ * auxv. False when out of memory. */
+static bool read_format(struct ph_target *t)
 {
     struct ph_str text = {0};
-    if (ph_proc_link(&text, "/proc/%d/exe", (int)t->live->pid)) {
-        const char *path = ph_arena_strndup(&t->arena, text.data, text.len);
-        t->info.path = path ? path : "";
+    bool linked = ph_proc_link(&text, "/proc/%d/exe", (int)t->live->pid);
+    const char *path = linked ? ph_arena_strndup(&t->arena, text.data, text.len) : "";
+    if (!path || text.failed) {
+        ph_str_free(&text);
+        return false;
     }
+    t->info.path = path;
     unsigned char ident[EI_NIDENT] = {0};
     char name[64];
     snprintf(name, sizeof name, "/proc/%d/exe", (int)t->live->pid);
@@ -161,6 +164,7 @@ static void read_format(struct ph_target *t)
     if (ph_proc_read(&text, "/proc/%d/auxv", (int)t->live->pid))
         ph_auxv_read(t, text.data, text.len);
     ph_str_free(&text);
+    return true;
 }
 
 /* ---- Threads, and whether they have run ---- */
@@ -342,8 +346,7 @@ static enum ph_status open_live(struct ph_target *t, pid_t pid, bool stop, struc
     enum ph_status status = read_maps(t, err);
     if (status)
         return status;
-    read_format(t);
-    if (!add_threads(t))
+    if (!read_format(t) || !add_threads(t))
         return ph_fail(err, PH_FAILED, "process %d ended, or memory ran out", (int)pid);
     return check_access(t, err);
 }

@@ -132,6 +132,15 @@ static inline const void *ph_target_view(struct ph_target *t, ph_addr addr, size
     return ph_target_view_slow(t, addr, len);
 }
 
+/* Let the processor fetch what lies at addr before it is read. Does nothing where the neighbourhood was not read before. */
+static inline void ph_target_prefetch(const struct ph_target *t, ph_addr addr)
+{
+    const struct ph_target_window *w =
+        &ph_target_hot(t)->windows[(addr >> PH_TARGET_WINDOW_SHIFT) % PH_TARGET_WINDOW_COUNT];
+    if (addr - w->start < w->len)
+        __builtin_prefetch(w->bytes + (addr - w->start));
+}
+
 /* As many leading bytes from addr as can be viewed contiguously, at most max. *len may be 0 (NULL
  * returned). */
 const void *ph_target_view_some(struct ph_target *t, ph_addr addr, size_t max, size_t *len);

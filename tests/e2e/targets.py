@@ -166,8 +166,9 @@ class PythonProcess(Process):
         self.directory = str(directory)
         self.truth_path = os.path.join(self.directory, "truth.json")
         self.start_seconds = time.monotonic()
+        # Without rseq the kernel writes no CPU numbers into the threads' memory when they are stopped and go on.
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
-                       "PYTHONHASHSEED": "0", **python.environment}
+                       "PYTHONHASHSEED": "0", "GLIBC_TUNABLES": "glibc.pthread.rseq=0", **python.environment}
         argv = [python.path, "-W", "ignore", os.path.join(PROGRAMS, program), self.truth_path]
         super().__init__(subprocess.Popen(
             argv + list(map(str, arguments)), cwd=self.directory, env=environment, stdin=subprocess.PIPE,

@@ -22,6 +22,7 @@ import gc
 import json
 import os
 import sys
+import traceback
 import types
 
 FORK = ctypes.PyDLL(None).fork
@@ -45,12 +46,14 @@ def park(path, samples=200, deep_samples=50, always=(), marks=None):
     samples: how many objects to ask for their referrers and referents; deep_samples: for deep sizes.
     always: objects that must be among the samples. marks: {name: address} to hand on to the tests.
     """
+    for o in gc.get_objects():
+        sys.getsizeof(o)  # completes the static types that are not yet: that makes dicts and weak references
+    del o
     gc.collect()
     gc.disable()
     if FORK() == 0:
         tracked = gc.get_objects()
-        write_truth(path, tracked, samples, deep_samples, always, marks)
-        os.write(1, b"ready\n")
+        os.write(1, write_truth(path, tracked, samples, deep_samples, always, marks))
         os._exit(0)
     else:
         os.read(0, 1)
@@ -58,17 +61,16 @@ def park(path, samples=200, deep_samples=50, always=(), marks=None):
 
 
 def write_truth(path, tracked, samples, deep_samples, always, marks):
-    """Child only: measure and write. Any failure ends the child without a "ready"."""
+    """Child only: measure and write. The line that says how it went."""
     try:
         truth = measure(tracked, samples, deep_samples, always)
         truth["marks"] = {name: hex(address) for name, address in (marks or {}).items()}
         with open(path, "w") as out:
             json.dump(truth, out, separators=(",", ":"))
     except BaseException:
-        import traceback
-
         os.write(2, traceback.format_exc().encode())
-        os._exit(1)
+        return b"failed\n"
+    return b"ready\n"
 
 
 def measure(tracked, samples, deep_samples, always):
@@ -97,7 +99,6 @@ def measure(tracked, samples, deep_samples, always):
             names[t] = type_name(t)
             indices[t] = len(indices)
 
-    tracked_ids = set(map(id, tracked))
     chosen = sample(objects, tracked_count, samples, always)
     referents = {hex(id(o)): sorted({hex(id(r)) for r in get_referents(o)} - {hex(id(tracked))}) for o in chosen}
     deep = deep_sizes(always, tracked, deep_samples, size_by_id, names)
@@ -109,10 +110,13 @@ def measure(tracked, samples, deep_samples, always):
         held.update(frame["locals"].values())
     chosen += [o for o in tracked if hex(id(o)) in held][:samples // 5]
     by_key = dicts_by_key(tracked, {id(o) for o in chosen if type(o) is str})
-    referrers = {}
-    for o in chosen:
-        found = {id(r) for r in gc.get_referrers(o)} & tracked_ids
-        referrers[hex(id(o))] = sorted(map(hex, found | by_key.get(id(o), set())))
+    # Not gc.get_referrers: it stops at a traverse function that forgets what its base's returned (Task in 3.8).
+    found = {id(o): set() for o in chosen}
+    for o in tracked:
+        for referent in get_referents(o):
+            if id(referent) in found:
+                found[id(referent)].add(id(o))
+    referrers = {hex(o): sorted(map(hex, holders | by_key.get(o, set()))) for o, holders in found.items()}
 
     return {
         "version": sys.version.split()[0],

@@ -1321,6 +1321,9 @@ def regular_expressions():
     found.regs, found.groups()
     yield from (found, re.finditer("a", "aaa"), re.RegexFlag.I, re.error("bad"))
     yield re.compile("x" * 5000)
+    with contextlib.suppress(ImportError, AttributeError):
+        from re import _compile_template  # 3.12 on
+        yield _compile_template(re.compile("(a)(b)"), r"before \1 between \2 after")
 
 
 @family
@@ -1381,6 +1384,9 @@ def text_formats():
     yield pickle.PicklingError("x")
     with contextlib.suppress(AttributeError):
         yield pickle.PickleBuffer(b"x")
+    with contextlib.suppress(ImportError):
+        import parser  # to 3.9
+        yield from (parser.expr("1"), parser.suite("def f(x, y=[1]):\n    return {x: 'text', **y}\n" * 50))
     import ast
     import configparser
     import symtable
@@ -1406,6 +1412,9 @@ def xml_family():
         root = tree.fromstring("<r a='1' b='é'>text<c>" + "<d/>tail" * 30 + "</c><e/></r>")
         yield root
         yield from (root.iter(), root.itertext(), root.attrib, tree.Element("alone"), tree.ElementTree(root))
+        walking = root.iter("d")
+        next(walking)
+        yield walking
         small = tree.SubElement(root, "sub", {"k": "v"})
         small.extend([tree.Element("x") for _ in range(10)])
         yield small
