@@ -126,6 +126,7 @@ const struct ph_family ph_family_old_ctypes_type = {
                                 "_ctypes.PyCPointerType", "_ctypes.PyCArrayType",
                                 "_ctypes.PyCFuncPtrType"),
     .struct_size = PH_STRUCT_OF(stg_dict),
+    .short_form = PH_STRUCT_OF(type),
     .size = ph_type_size,
     .refs = old_ctypes_type_refs,
     .buffers = ph_type_buffers,
@@ -141,7 +142,9 @@ static const uint8_t *type_data(const struct ph_objects *objects, const struct p
     const struct ph_type *metatype = o->type->described;
     uint64_t start = metatype && metatype->base ? metatype->base->basicsize : 0;
     start = (start + TYPE_DATA_ALIGN - 1) / TYPE_DATA_ALIGN * TYPE_DATA_ALIGN;
-    return start + (uint64_t)L->stg_info.size <= o->type->min_bytes ? o->at + start : NULL;
+    if (start + (uint64_t)L->stg_info.size > o->type->basicsize)
+        return NULL;
+    return ph_target_view(objects->python->target, o->address + start, (size_t)L->stg_info.size);
 }
 
 static struct description describe_type(const struct ph_objects *objects, const struct ph_object *o)

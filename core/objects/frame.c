@@ -270,6 +270,10 @@ static void generator_refs(struct ph_objects *objects, const struct ph_object *o
     if (ph_has(L->err_stackitem.exc_traceback))
         ph_visit_field(v, ph_object_ptr(objects, o, exc + L->err_stackitem.exc_traceback),
                        "exc_traceback");
+    /* Where a coroutine was made, or what finalizes an async generator: one word, which plain generators leave unset. */
+    if (strcmp(o->type->body->name, "generator") != 0)
+        ph_visit(v, ph_object_ptr(objects, o, L->coro.cr_origin), PH_LABEL_NOTE,
+                 (uint64_t)(uintptr_t) "origin or finalizer", PH_REF_STRONG);
     struct ph_frame frame;
     if (!frames_are_objects(objects) && ph_object_frame(objects, o, &frame))
         ph_frame_refs(objects, &frame, v);
@@ -296,9 +300,6 @@ const struct ph_family ph_family_generator = {
                                             PH_REF_FIELD("gi_code", gen, gi_code),
                                             PH_REF_FIELD("__name__", gen, gi_name),
                                             PH_REF_FIELD("__qualname__", gen, gi_qualname),
-                                            /* The same word in all three, and none in 3.10's generators:
-                                               cr_origin, ag_finalizer, gi_origin_or_finalizer. */
-                                            PH_REF_FIELD("origin or finalizer", coro, cr_origin),
                                             {0}},
     .size = generator_size,
     .refs = generator_refs,

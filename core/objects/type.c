@@ -145,6 +145,7 @@ void ph_type_summary(struct ph_objects *objects, const struct ph_object *o, uint
 
 const struct ph_family ph_family_type = {
     .type_names = PH_TYPE_NAMES("type"),
+    .short_form = PH_STRUCT_OF(type), /* static types */
     .size = ph_type_size,
     .refs = ph_type_refs,
     .buffers = ph_type_buffers,

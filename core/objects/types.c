@@ -235,6 +235,9 @@ static uint32_t header_bytes(const struct ph_python *python, uint64_t flags)
 /* Only the static type itself makes short forms, never a subclass. */
 static uint64_t shortest_form(const struct ph_layout *L, const struct ph_type *type)
 {
+    /* Static types have no more than a PyTypeObject, whatever their metatype's basicsize. */
+    if (type->flags & PH_TPFLAGS_TYPE_SUBCLASS)
+        return (uint64_t)L->type.size;
     int32_t bytes;
     if (!type->family->short_form || type->is_heap || type->described != type)
         return type->basicsize;

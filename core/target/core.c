@@ -11,6 +11,7 @@
 
 /* File number of what lies in the core itself. */
 #define IN_CORE UINT32_MAX
+#define ZEROS   (UINT32_MAX - 1) /* memory that was never written */
 
 /* Linux grants a process 65530 mappings; past this many we copy instead. */
 enum { MOST_MAPPED_SOURCES = 8 * 1024 };
@@ -19,7 +20,7 @@ enum { MOST_MAPPED_SOURCES = 8 * 1024 };
 struct source {
     ph_addr start, end;
     uint64_t offset;
-    uint32_t file; /* index into files, or IN_CORE */
+    uint32_t file; /* index into files, or IN_CORE, or ZEROS */
     /* The part, in whole pages, that is mapped into the span; nothing as long as both are 0. */
     bool tried_to_map;
     ph_addr mapped_start, mapped_end;
@@ -136,6 +137,17 @@ static ph_addr fill_from_file(struct ph_target *t, struct ph_span *span,
     return start + ph_min(end - start, mapped_bytes - offset);
 }
 
+/* Fill [start, end) of the span from a source; returns how far it went. */
+static ph_addr fill(struct ph_target *t, struct ph_span *span, struct source *source,
+                    ph_addr start, ph_addr end)
+{
+    if (source->file == IN_CORE)
+        return fill_from_core(t->core, span, source, start, end);
+    if (source->file == ZEROS)
+        return ph_span_commit(span, start, end, start, end) ? end : start;
+    return fill_from_file(t, span, source, start, end);
+}
+
 static void core_fill(struct ph_target *t, struct ph_span *span, size_t page, size_t count)
 {
     struct ph_core *core = t->core;
@@ -143,9 +155,7 @@ static void core_fill(struct ph_target *t, struct ph_span *span, size_t page, si
     ph_addr end = ph_min(ph_span_page_address(span, page + count), span->end);
     for (struct source *source = source_at(core, start); start < end; source++) {
         ph_addr part_end = ph_min(end, source->end);
-        ph_addr reached = source->file == IN_CORE
-                              ? fill_from_core(core, span, source, start, part_end)
-                              : fill_from_file(t, span, source, start, part_end);
+        ph_addr reached = fill(t, span, source, start, part_end);
         if (reached < part_end) {
             size_t first = ph_span_page(span, reached);
             ph_span_set(span, first, ph_span_page(span, part_end - 1) + 1 - first, PH_PAGE_ABSENT);
@@ -289,6 +299,14 @@ static uint64_t held_bytes(const struct ph_core *core, const struct segment *seg
     return ph_min(segment->promised_bytes, core->size - segment->offset);
 }
 
+/* The bss of a module that was never written has no pages, and the kernel dumps none of it (fs/coredump.c:
+ * vma_dump_size): it reads as zeros. It lies right behind a mapping of the module's file. */
+static bool is_untouched_bss(struct ph_target *t, const struct segment *segment)
+{
+    return segment->promised_bytes == 0 && (segment->flags & PH_REGION_WRITE) &&
+           ph_mapping_at(t, segment->start - 1);
+}
+
 static bool describe_segment(struct ph_target *t, const struct segment *segment)
 {
     const struct ph_mapping *mapping = ph_mapping_at(t, segment->start);
@@ -301,6 +319,8 @@ static bool describe_segment(struct ph_target *t, const struct segment *segment)
     t->missing_bytes = ph_add_saturated(t->missing_bytes, segment->promised_bytes - held);
     if (held && !add_source(t, segment->start, segment->start + held, segment->offset, IN_CORE))
         return false;
+    if (!mapping && is_untouched_bss(t, segment))
+        return add_source(t, segment->start, segment->end, 0, ZEROS);
     return !(flags & PH_REGION_READ) ||
            add_file_sources(t, segment->start + segment->promised_bytes, segment->end);
 }
