@@ -157,7 +157,9 @@ static unsigned reference_row(void *ctx, uint64_t i, struct ph_value *values)
                                                            : t->heap->addresses[id]);
     values[2] = t->direction == PH_REFERRERS ? ph_value_text(ph_reference_kind(&n->ref))
                                              : (struct ph_value){0};
-    values[3] = id != PH_NO_OBJECT ? ph_value_text(ph_heap_type(t->heap, id)->name) : ph_value_null();
+    values[3] = id != PH_NO_OBJECT                        ? ph_value_text(ph_heap_type(t->heap, id)->name)
+                : n->ref.root.kind == PH_ROOT_FRAME ? ph_value_text("frame")
+                                                    : ph_value_null();
     values[4] = ph_value_text(ph_str_text(&t->summary));
     values[5] = ph_value_bool(strong);
     if (n->seen)

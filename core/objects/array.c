@@ -1,5 +1,5 @@
-/* Numbers packed in memory: array.array, struct.Struct and decimal.Decimal (Modules/arraymodule.c, _struct.c,
- * _decimal/_decimal.c). */
+/* Numbers packed in memory: array.array, struct.Struct and decimal.Decimal (Modules/arraymodule.c,
+ * _struct.c, _decimal/_decimal.c). */
 #include "objects/object.h"
 
 #include <inttypes.h>
@@ -47,7 +47,8 @@ static uint64_t code_bytes(const struct ph_objects *objects, const struct ph_obj
     const struct ph_layout *L = &objects->python->layout;
     ph_addr code = ph_object_ptr(objects, o, L->struct_.s_codes);
     uint64_t stride = (uint64_t)L->format_code.size, n = 0;
-    while (n < MAX_CODES && ph_python_word(objects->python, code + n * stride, L->format_code.fmtdef))
+    while (n < MAX_CODES &&
+           ph_python_word(objects->python, code + n * stride, L->format_code.fmtdef))
         n++;
     return code ? (n + 1) * stride : 0;
 }
@@ -69,7 +70,8 @@ const struct ph_family ph_family_struct = {
 
 /* ---- decimal.Decimal ---- */
 
-/* The digits of small numbers lie in the object (libmpdec/mpdecimal.h: MPD_STATIC_DATA, MPD_SHARED_DATA, MPD_CONST_DATA). */
+/* The digits of small numbers lie in the object (libmpdec/mpdecimal.h: MPD_STATIC_DATA,
+ * MPD_SHARED_DATA, MPD_CONST_DATA). */
 static uint64_t digit_bytes(const struct ph_objects *objects, const struct ph_object *o)
 {
     enum { NOT_OWNED = 32 | 64 | 128 };

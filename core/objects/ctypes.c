@@ -1,5 +1,5 @@
-/* ctypes (Modules/_ctypes/): data, and what describes a C type, which is the type's dict (to 3.12) or lies behind the type
- * object (from 3.13). */
+/* ctypes (Modules/_ctypes/): data, and what describes a C type, which is the type's dict (to 3.12)
+ * or lies behind the type object (from 3.13). */
 #include "objects/dict.h"
 #include "objects/type.h"
 
@@ -7,7 +7,8 @@ enum { MAX_FORMAT = 1 << 20, MAX_DIMENSIONS = 1 << 10, TYPE_DATA_ALIGN = 16 };
 
 /* ---- data ---- */
 
-/* b_needsfree says that the data is the object's own, even where it lies in it (_ctypes.c: PyCData_MallocBuffer). */
+/* b_needsfree says that the data is the object's own, even where it lies in it (_ctypes.c:
+ * PyCData_MallocBuffer). */
 static void cdata_buffers(struct ph_objects *objects, const struct ph_object *o,
                           const struct ph_buffer_visitor *v)
 {
@@ -36,8 +37,9 @@ struct description {
     uint64_t format_bytes, shape_bytes, element_bytes;
 };
 
-static struct description describe(const struct ph_python *python, ph_addr format, int32_t dimensions,
-                                   ph_addr shape, ph_addr elements, int64_t length)
+static struct description describe(const struct ph_python *python, ph_addr format,
+                                   int32_t dimensions, ph_addr shape, ph_addr elements,
+                                   int64_t length)
 {
     uint64_t word = ph_word_bytes(python);
     struct description d = {.format = format, .shape = shape, .elements = elements};
@@ -122,9 +124,9 @@ const struct ph_family ph_family_stg_dict = {
 };
 
 const struct ph_family ph_family_old_ctypes_type = {
-    .type_names = PH_TYPE_NAMES("_ctypes.PyCSimpleType", "_ctypes.PyCStructType", "_ctypes.UnionType",
-                                "_ctypes.PyCPointerType", "_ctypes.PyCArrayType",
-                                "_ctypes.PyCFuncPtrType"),
+    .type_names =
+        PH_TYPE_NAMES("_ctypes.PyCSimpleType", "_ctypes.PyCStructType", "_ctypes.UnionType",
+                      "_ctypes.PyCPointerType", "_ctypes.PyCArrayType", "_ctypes.PyCFuncPtrType"),
     .struct_size = PH_STRUCT_OF(stg_dict),
     .short_form = PH_STRUCT_OF(type),
     .size = ph_type_size,
@@ -175,7 +177,7 @@ static void ctypes_type_refs(struct ph_objects *objects, const struct ph_object 
         const char *label;
         int32_t offset;
     } fields[] = {
-        {"element type", L->stg_info.proto},   {"argument types", L->stg_info.argtypes},
+        {"element type", L->stg_info.proto},    {"argument types", L->stg_info.argtypes},
         {"converters", L->stg_info.converters}, {"result type", L->stg_info.restype},
         {"checker", L->stg_info.checker},       {"module", L->stg_info.module},
     };

@@ -1,4 +1,5 @@
-/* datetime.datetime and datetime.time (Modules/_datetimemodule.c), and zoneinfo.ZoneInfo (Modules/_zoneinfo.c). */
+/* datetime.datetime and datetime.time (Modules/_datetimemodule.c), and zoneinfo.ZoneInfo
+ * (Modules/_zoneinfo.c). */
 #include "objects/object.h"
 
 /* Without a time zone the static types allocate a struct that ends where tzinfo would begin. */
@@ -56,7 +57,8 @@ const struct ph_family ph_family_time = {
 
 /* ---- zoneinfo.ZoneInfo ---- */
 
-static void visit_ttinfo(const struct ph_objects *objects, const uint8_t *at, const struct ph_visitor *v)
+static void visit_ttinfo(const struct ph_objects *objects, const uint8_t *at,
+                         const struct ph_visitor *v)
 {
     const struct ph_layout *L = &objects->python->layout;
     const int32_t fields[] = {L->zone_ttinfo.utcoff, L->zone_ttinfo.dstoff, L->zone_ttinfo.tzname};
@@ -88,9 +90,11 @@ static void zone_info_buffers(struct ph_objects *objects, const struct ph_object
     const struct ph_layout *L = &objects->python->layout;
     uint64_t n = ph_object_count(objects, o, L->zone_info.num_transitions);
     int64_t wall = L->zone_info.trans_list_wall;
-    ph_visit_buffer(v, ph_object_ptr(objects, o, L->zone_info.trans_list_utc), n * INT64, "transitions");
+    ph_visit_buffer(v, ph_object_ptr(objects, o, L->zone_info.trans_list_utc), n * INT64,
+                    "transitions");
     ph_visit_buffer(v, ph_object_ptr(objects, o, wall), n * INT64, "wall times");
-    ph_visit_buffer(v, ph_object_ptr(objects, o, wall + L->word_bytes), n * INT64, "wall times, fold");
+    ph_visit_buffer(v, ph_object_ptr(objects, o, wall + L->word_bytes), n * INT64,
+                    "wall times, fold");
     ph_visit_buffer(v, ph_object_ptr(objects, o, L->zone_info.trans_ttinfos), n * L->word_bytes,
                     "offsets by transition");
     ph_visit_buffer(v, ph_object_ptr(objects, o, L->zone_info.ttinfos),

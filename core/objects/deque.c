@@ -1,5 +1,5 @@
-/* collections.deque (Modules/_collectionsmodule.c): a chain of blocks of 64 items each; freed blocks are kept for use
- * again, from 3.11 on in the deque itself. */
+/* collections.deque (Modules/_collectionsmodule.c): a chain of blocks of 64 items each; freed
+ * blocks are kept for use again, from 3.11 on in the deque itself. */
 #include "objects/object.h"
 
 #include <inttypes.h>
@@ -61,8 +61,9 @@ static void deque_buffers(struct ph_objects *objects, const struct ph_object *o,
     uint64_t room = (uint64_t)(L->deque.weakreflist - L->deque.freeblocks) / L->word_bytes;
     uint64_t spare = ph_object_count(objects, o, L->deque.numfreeblocks);
     for (uint64_t i = 0; i < spare && i < room; i++)
-        ph_visit_buffer(v, ph_object_ptr(objects, o, L->deque.freeblocks + (int64_t)(i * L->word_bytes)),
-                        bytes, "spare block");
+        ph_visit_buffer(
+            v, ph_object_ptr(objects, o, L->deque.freeblocks + (int64_t)(i * L->word_bytes)), bytes,
+            "spare block");
 }
 
 static void deque_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,

@@ -21,8 +21,8 @@ static void buffered_buffers(struct ph_objects *objects, const struct ph_object 
 const struct ph_family ph_family_buffered = {
     .type_names = PH_TYPE_NAMES("_io.BufferedReader", "_io.BufferedWriter", "_io.BufferedRandom"),
     .struct_size = PH_STRUCT_OF(buffered),
-    .fields = PH_REF_FIELDS(PH_REF_FIELD("raw", buffered, raw),
-                            PH_REF_FIELD("__dict__", buffered, dict)),
+    .fields =
+        PH_REF_FIELDS(PH_REF_FIELD("raw", buffered, raw), PH_REF_FIELD("__dict__", buffered, dict)),
     .size = ph_size_with_buffers,
     .buffers = buffered_buffers,
 };

@@ -25,8 +25,8 @@ static void product_buffers(struct ph_objects *objects, const struct ph_object *
 const struct ph_family ph_family_product = {
     .type_names = PH_TYPE_NAMES("itertools.product"),
     .struct_size = PH_STRUCT_OF(product),
-    .fields = PH_REF_FIELDS(PH_REF_NOTE("pools", product, pools),
-                            PH_REF_NOTE("result", product, result)),
+    .fields =
+        PH_REF_FIELDS(PH_REF_NOTE("pools", product, pools), PH_REF_NOTE("result", product, result)),
     .size = ph_size_with_buffers,
     .buffers = product_buffers,
 };
@@ -47,7 +47,8 @@ static void combinations_buffers(struct ph_objects *objects, const struct ph_obj
 }
 
 const struct ph_family ph_family_combinations = {
-    .type_names = PH_TYPE_NAMES("itertools.combinations", "itertools.combinations_with_replacement"),
+    .type_names =
+        PH_TYPE_NAMES("itertools.combinations", "itertools.combinations_with_replacement"),
     .struct_size = PH_STRUCT_OF(combinations),
     .fields = PH_REF_FIELDS(PH_REF_NOTE("pool", combinations, pool),
                             PH_REF_NOTE("result", combinations, result)),
@@ -65,7 +66,8 @@ static uint64_t permutation_cycles(const struct ph_objects *objects, const struc
 
 static uint64_t permutation_indices(const struct ph_objects *objects, const struct ph_object *o)
 {
-    return tuple_words(objects, ph_object_ptr(objects, o, objects->python->layout.permutations.pool));
+    return tuple_words(objects,
+                       ph_object_ptr(objects, o, objects->python->layout.permutations.pool));
 }
 
 static void permutations_buffers(struct ph_objects *objects, const struct ph_object *o,
@@ -90,7 +92,8 @@ const struct ph_family ph_family_permutations = {
 /* ---- tee ---- */
 
 /* Only the first numread values are there; the others were never written. */
-static void tee_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+static void tee_refs(struct ph_objects *objects, const struct ph_object *o,
+                     const struct ph_visitor *v)
 {
     const struct ph_layout *L = &objects->python->layout;
     int32_t room = (L->tee_data.size - L->tee_data.values) / (int32_t)L->word_bytes;

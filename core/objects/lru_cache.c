@@ -1,5 +1,6 @@
-/* functools.lru_cache (Modules/_functoolsmodule.c): the wrapper is the root of a ring of links, oldest first. A link is an
- * object without GC support that the cache's dict holds, and that holds a key and a result; the ring itself is borrowed. */
+/* functools.lru_cache (Modules/_functoolsmodule.c): the wrapper is the root of a ring of links,
+ * oldest first. A link is an object without GC support that the cache's dict holds, and that holds
+ * a key and a result; the ring itself is borrowed. */
 #include "objects/object.h"
 
 /* What the links hold is shown as the wrapper's own, as gc.get_referrers shows it. */

@@ -171,6 +171,9 @@ static void scan_undescribed(struct ph_objects *objects, const struct ph_object 
     const struct ph_python *python = objects->python;
     const struct ph_type *type = o->type, *body = type->body;
     unsigned word = ph_word_bytes(python);
+    /* What a struct sequence has beyond a tuple's part is its items, which the tuple's family knows. */
+    if (type->family == &ph_family_tuple)
+        return;
     uint64_t from = type->described ? type->described->basicsize : (uint64_t)python->layout.object.size;
     from = (from + word - 1) / word * word;
     for (uint64_t at = from; at + word <= body->basicsize; at += word) {

@@ -1,5 +1,5 @@
-/* collections.OrderedDict in C (Objects/odictobject.c): a dict, and a chain of nodes that keeps the order. A table finds
- * each key's node. */
+/* collections.OrderedDict in C (Objects/odictobject.c): a dict, and a chain of nodes that keeps the
+ * order. A table finds each key's node. */
 #include "objects/dict.h"
 
 static uint64_t table_bytes(const struct ph_objects *objects, const struct ph_object *o)
@@ -31,7 +31,8 @@ static void odict_refs(struct ph_objects *objects, const struct ph_object *o,
     ph_dict_refs(objects, o, v);
     ph_addr node = ph_object_ptr(objects, o, L->odict.od_first);
     for (uint64_t i = 0, n = node_count(objects, o); i < n && node; i++) {
-        ph_visit(v, ph_python_word(python, node, L->odict_node.key), PH_LABEL_KEY, i, PH_REF_STRONG);
+        ph_visit(v, ph_python_word(python, node, L->odict_node.key), PH_LABEL_KEY, i,
+                 PH_REF_STRONG);
         node = ph_python_word(python, node, L->odict_node.next);
     }
 }

@@ -1,5 +1,5 @@
-/* pickle in C (Modules/_pickle.c): what a pickler remembers of what it wrote, an unpickler of what it read, and the stack of
- * the latter. */
+/* pickle in C (Modules/_pickle.c): what a pickler remembers of what it wrote, an unpickler of what
+ * it read, and the stack of the latter. */
 #include "objects/object.h"
 
 enum { MAX_TEXT = 1 << 30 };
@@ -14,7 +14,8 @@ static const uint8_t *memo_table(const struct ph_objects *objects, const struct 
     *memo = ph_object_ptr(objects, o, L->pickler.memo);
     const uint8_t *at =
         *memo ? ph_target_view(objects->python->target, *memo, (size_t)L->memo_table.size) : NULL;
-    *slots = at ? ph_sane_count(ph_load_ssize(objects->python, at + L->memo_table.mt_allocated)) : 0;
+    *slots =
+        at ? ph_sane_count(ph_load_ssize(objects->python, at + L->memo_table.mt_allocated)) : 0;
     return at;
 }
 
@@ -123,14 +124,12 @@ static void unpickler_refs(struct ph_objects *objects, const struct ph_object *o
 const struct ph_family ph_family_unpickler = {
     .type_names = PH_TYPE_NAMES("_pickle.Unpickler"),
     .struct_size = PH_STRUCT_OF(unpickler),
-    .fields = PH_REF_FIELDS(PH_REF_NOTE("stack", unpickler, stack),
-                            PH_REF_FIELD("persistent_load", unpickler, persistent_load),
-                            PH_REF_NOTE("input", unpickler, buffer_obj),
-                            PH_REF_NOTE("read", unpickler, read),
-                            PH_REF_NOTE("readinto", unpickler, readinto),
-                            PH_REF_NOTE("readline", unpickler, readline),
-                            PH_REF_NOTE("peek", unpickler, peek),
-                            PH_REF_NOTE("buffers", unpickler, buffers)),
+    .fields = PH_REF_FIELDS(
+        PH_REF_NOTE("stack", unpickler, stack),
+        PH_REF_FIELD("persistent_load", unpickler, persistent_load),
+        PH_REF_NOTE("input", unpickler, buffer_obj), PH_REF_NOTE("read", unpickler, read),
+        PH_REF_NOTE("readinto", unpickler, readinto), PH_REF_NOTE("readline", unpickler, readline),
+        PH_REF_NOTE("peek", unpickler, peek), PH_REF_NOTE("buffers", unpickler, buffers)),
     .size = ph_size_with_buffers,
     .refs = unpickler_refs,
     .buffers = unpickler_buffers,

@@ -1,4 +1,5 @@
-/* parser.st (to 3.9; Modules/parsermodule.c): a syntax tree of nodes that are no objects. A node's children are one array. */
+/* parser.st (to 3.9; Modules/parsermodule.c): a syntax tree of nodes that are no objects. A node's
+ * children are one array. */
 #include "objects/object.h"
 
 #include "base/array.h"
@@ -40,8 +41,7 @@ static void visit_node(struct walk *w, const uint8_t *node)
     if (text && ph_target_cstring(w->python->target, text, MAX_TEXT, &len))
         ph_visit_buffer(w->v, text, len + 1, "text");
     ph_addr children = ph_load_ptr(w->python, node + L->syntax_node.n_child);
-    uint64_t n =
-        ph_sane_count((int32_t)ph_load_u32(w->python, node + L->syntax_node.n_nchildren));
+    uint64_t n = ph_sane_count((int32_t)ph_load_u32(w->python, node + L->syntax_node.n_nchildren));
     w->nodes += n;
     if (!children || w->nodes > MAX_NODES)
         return;

@@ -1,5 +1,5 @@
-/* Types of the standard library that keep one table in memory of their own: csv, poll, SimpleQueue, re templates; and
- * sqlite3's cache, whose chain is borrowed. */
+/* Types of the standard library that keep one table in memory of their own: csv, poll, SimpleQueue,
+ * templates of re.sub(), capsules. */
 #include "objects/object.h"
 
 /* ---- csv (Modules/_csv.c) ---- */
@@ -70,9 +70,9 @@ static void simple_queue_refs(struct ph_objects *objects, const struct ph_object
     uint64_t n = ph_object_count(objects, o, L->simple_queue.num_items);
     uint64_t first = ph_object_count(objects, o, L->simple_queue.get_idx);
     ph_addr items = ph_object_ptr(objects, o, L->simple_queue.items);
-    const uint8_t *at = room ? ph_target_view(objects->python->target, items,
-                                              (size_t)(room * L->word_bytes))
-                             : NULL;
+    const uint8_t *at =
+        room ? ph_target_view(objects->python->target, items, (size_t)(room * L->word_bytes))
+             : NULL;
     for (uint64_t i = 0; at && i < n && i < room; i++)
         ph_visit(v, ph_load_ptr(objects->python, at + (first + i) % room * L->word_bytes),
                  PH_LABEL_ITEM, i, PH_REF_STRONG);
@@ -96,7 +96,8 @@ const struct ph_family ph_family_simple_queue = {
     .buffers = simple_queue_buffers,
 };
 
-/* ---- templates of re.sub() (3.12+; Modules/_sre/sre.h): pairs of a group's number and the text behind it ---- */
+/* ---- templates of re.sub() (3.12+; Modules/_sre/sre.h): pairs of a group's number and the text
+ * behind it ---- */
 
 static void sre_template_refs(struct ph_objects *objects, const struct ph_object *o,
                               const struct ph_visitor *v)
@@ -118,43 +119,11 @@ const struct ph_family ph_family_sre_template = {
     .refs = sre_template_refs,
 };
 
-/* ---- sqlite3's cache of statements (to 3.10; Modules/_sqlite/cache.c) ---- */
-
-/* The connection is borrowed, unless decref_factory says otherwise. */
-static void sqlite_cache_refs(struct ph_objects *objects, const struct ph_object *o,
-                              const struct ph_visitor *v)
-{
-    const struct ph_layout *L = &objects->python->layout;
-    bool owned = ph_object_int(objects, o, L->sqlite_cache.decref_factory) != 0;
-    ph_visit(v, ph_object_ptr(objects, o, L->sqlite_cache.factory), PH_LABEL_NOTE,
-             (uint64_t)(uintptr_t) "factory", owned ? PH_REF_STRONG : PH_REF_WEAK);
-}
-
-const struct ph_family ph_family_sqlite_cache = {
-    .type_names = PH_TYPE_NAMES("sqlite3.Cache"),
-    .struct_size = PH_STRUCT_OF(sqlite_cache),
-    .fields = PH_REF_FIELDS(PH_REF_NOTE("mapping", sqlite_cache, mapping)),
-    .refs = sqlite_cache_refs,
-};
-
-const struct ph_family ph_family_sqlite_node = {
-    .type_names = PH_TYPE_NAMES("sqlite3Node", "sqlite3.Node"),
-    .struct_size = PH_STRUCT_OF(sqlite_node),
-    .fields = PH_REF_FIELDS(PH_REF_NOTE("key", sqlite_node, key),
-                            PH_REF_NOTE("data", sqlite_node, data)),
-};
-
-/* ---- without references ---- */
-
-/* A random generator is full of numbers that mean nothing. */
-const struct ph_family ph_family_numbers = {
-    .type_names = PH_TYPE_NAMES("_random.Random"),
-};
-
 /* ---- capsules (Objects/capsule.c) ---- */
 
-/* Where a capsule points is its maker's business. From 3.12 on it may have a traverse function; in the standard library one
- * holds types: socket's, which begins with three references (Modules/socketmodule.h: PySocketModule_APIObject). */
+/* Where a capsule points is its maker's business. From 3.12 on it may have a traverse function; in
+ * the standard library one holds types: socket's, which begins with three references
+ * (Modules/socketmodule.h: PySocketModule_APIObject). */
 static void capsule_refs(struct ph_objects *objects, const struct ph_object *o,
                          const struct ph_visitor *v)
 {
@@ -167,8 +136,8 @@ static void capsule_refs(struct ph_objects *objects, const struct ph_object *o,
     if (!name || strcmp(name, "_socket.CAPI") != 0)
         return;
     uint64_t bytes = SOCKET_TYPES * L->word_bytes;
-    const uint8_t *api = ph_target_view(python->target, ph_object_ptr(objects, o, L->capsule.pointer),
-                                        (size_t)bytes);
+    const uint8_t *api = ph_target_view(
+        python->target, ph_object_ptr(objects, o, L->capsule.pointer), (size_t)bytes);
     if (api)
         ph_refs_scan(objects, api, bytes, 0, v);
 }

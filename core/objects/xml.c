@@ -9,12 +9,14 @@ static const uint8_t *extra_of(const struct ph_objects *objects, const struct ph
 {
     const struct ph_layout *L = &objects->python->layout;
     *address = ph_object_ptr(objects, o, L->element.extra);
-    return *address ? ph_target_view(objects->python->target, *address, (size_t)L->element_extra.size)
-                    : NULL;
+    return *address
+               ? ph_target_view(objects->python->target, *address, (size_t)L->element_extra.size)
+               : NULL;
 }
 
 /* Up to four children lie in the extra part itself; more of them have memory of their own. */
-static uint64_t children_bytes(const struct ph_objects *objects, const uint8_t *extra, ph_addr address)
+static uint64_t children_bytes(const struct ph_objects *objects, const uint8_t *extra,
+                               ph_addr address)
 {
     const struct ph_layout *L = &objects->python->layout;
     ph_addr children = ph_load_ptr(objects->python, extra + L->element_extra.children);
