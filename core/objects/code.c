@@ -214,6 +214,22 @@ static uint64_t code_size(struct ph_objects *objects, const struct ph_object *o)
     return o->type->basicsize + extra_bytes(objects, o) + cell2arg_bytes(objects, o) + opcache + map;
 }
 
+/* To 3.10 a function's code keeps the frame of the last call for the next one (Objects/frameobject.c: frame_dealloc). */
+static void visit_zombie_frame(const struct ph_objects *objects, const struct ph_object *o,
+                               const struct ph_buffer_visitor *v)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    ph_addr frame =
+        ph_has(L->code.co_zombieframe) ? ph_object_ptr(objects, o, L->code.co_zombieframe) : 0;
+    if (!frame)
+        return;
+    uint64_t header = (uint64_t)L->gc_head.size;
+    int64_t slots = (int64_t)ph_python_word(objects->python, frame, L->var.ob_size);
+    ph_visit_buffer(v, frame - header,
+                    header + (uint64_t)L->frame.size + ph_sane_count(slots) * L->word_bytes,
+                    "spare frame");
+}
+
 static void code_buffers(struct ph_objects *objects, const struct ph_object *o,
                          const struct ph_buffer_visitor *v)
 {
@@ -223,6 +239,7 @@ static void code_buffers(struct ph_objects *objects, const struct ph_object *o,
     if (ph_has(L->code.co_cell2arg))
         ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_cell2arg), cell2arg_bytes(objects, o),
                         "cell2arg");
+    visit_zombie_frame(objects, o, v);
     if (opcache) {
         ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_opcache), opcache, "opcache");
         ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_opcache_map), map, "opcache map");

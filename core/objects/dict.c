@@ -198,7 +198,8 @@ void ph_dict_buffers(struct ph_objects *objects, const struct ph_object *o,
     struct ph_dict d;
     if (!ph_dict_open(objects, o, &d))
         return;
-    if (d.values && !values_are_embedded(objects, values))
+    /* To 3.10 an empty dict has values without room that all of them share. */
+    if (d.values && d.capacity && !values_are_embedded(objects, values))
         ph_visit_values_buffer(objects->python, &d, values, v);
     if (d.keys_refcount == 1)
         ph_visit_buffer(v, d.keys_address, d.keys_bytes, "keys");
@@ -215,6 +216,7 @@ void ph_dict_summary(struct ph_objects *objects, const struct ph_object *o, uint
 const struct ph_family ph_family_dict = {
     .type_names = PH_TYPE_NAMES("dict"),
     .size = ph_dict_size,
+    .own_bytes = ph_size_default,
     .refs = ph_dict_refs,
     .buffers = ph_dict_buffers,
     .summary = ph_dict_summary,

@@ -57,6 +57,7 @@ const struct ph_family ph_family_odict = {
     .struct_size = PH_STRUCT_OF(odict),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("__dict__", odict, od_inst_dict)),
     .size = odict_size,
+    .own_bytes = ph_size_default,
     .refs = odict_refs,
     .buffers = odict_buffers,
     .summary = ph_dict_summary,

@@ -38,6 +38,10 @@ TAGS = {
     "_PyStackChunk": "struct _stack_chunk",
 }
 
+# Extension modules whose structs the tables have, where they are files of their own.
+EXTENSIONS = ("_csv", "_ctypes", "_datetime", "_decimal", "_elementtree", "_pickle", "_queue", "_sqlite3", "_struct",
+              "_zoneinfo", "array", "parser", "pyexpat", "select", "zlib")
+
 # schema.def lists the names that versions give to one thing: "threads.head|tstate_head".
 SEPARATOR = "|"
 
@@ -137,20 +141,21 @@ def pythons():
 
 @functools.cache
 def binaries():
-    """{version: the file with the interpreter's code} of the interpreters at hand."""
+    """{version: files with the code of an interpreter at hand, its own first, then extension modules}"""
     ask = (
         "import os, sys, sysconfig as s; lib = s.get_config_var('INSTSONAME') or '';"
         "path = os.path.join(s.get_config_var('LIBDIR') or '', lib);"
         "shared = s.get_config_var('Py_ENABLE_SHARED') and os.path.exists(path);"
         "exe = os.path.realpath(sys.executable);"
-        "print('%d.%d' % sys.version_info[:2], path if shared else exe)"
+        "print('%d.%d' % sys.version_info[:2], path if shared else exe, s.get_path('stdlib'), sep='|')"
     )
     found = {}
     for python in pythons():
         answer = subprocess.run([python, "-c", ask], capture_output=True, text=True)
         if answer.returncode == 0:
-            version, path = answer.stdout.strip().split(" ", 1)
-            found[version] = path
+            version, path, library = answer.stdout.strip().split("|")
+            modules = (glob.glob("%s/lib-dynload/%s.cpython-*.so" % (library, name)) for name in EXTENSIONS)
+            found[version] = [path] + [file for files in modules for file in files]
     return found
 
 
@@ -177,13 +182,14 @@ def ask_gdb(binary, questions):
 @pytest.mark.parametrize("version", versions())
 def test_tables_agree_with_debug_information(version):
     entries = tables()[version]
-    binary = binaries().get(version)
-    if not binary:
+    if version not in binaries():
         pytest.skip(f"no CPython {version} at hand")
     questions = [a for entry in entries for a in alternatives(*entry)]
-    places = ask_gdb(binary, questions)
+    places = {}
+    for binary in binaries()[version]:
+        places.update(ask_gdb(binary, [q for q in questions if q not in places]))
     if ("PyObject", "ob_type") not in places:
-        pytest.skip(f"{binary} has no debug information")
+        pytest.skip(f"CPython {version} has no debug information")
     wrong, agreed = compare(entries, lambda name, path: places.get((name, path)))
     assert wrong == []
     unconfirmed = [
