@@ -29,7 +29,8 @@ static void reach(void *ctx, uint32_t target, struct ph_label label, unsigned fl
 {
     struct walk *w = ctx;
     (void)label;
-    if (!(flags & PH_REF_STRONG) || (flags & PH_REF_STALE) || is_boundary(ph_heap_type(w->heap, target)))
+    if (!(flags & PH_REF_STRONG) || (flags & PH_REF_STALE) ||
+        is_boundary(ph_heap_type(w->heap, target)))
         return;
     if (mark(w, target) && !ph_array_push(&w->pending, target))
         w->failed = true;

@@ -35,8 +35,8 @@ uint8_t *ph_filter_types(const struct ph_heap *heap, const struct ph_filter *fil
     uint32_t count = heap->objects.types.count;
     uint8_t *types = ph_malloc(count ? count : 1);
     for (uint32_t i = 0; types && i < count; i++)
-        types[i] = !filter->type_glob ||
-                   ph_type_matches(heap->objects.types.items[i], filter->type_glob);
+        types[i] =
+            !filter->type_glob || ph_type_matches(heap->objects.types.items[i], filter->type_glob);
     return types;
 }
 

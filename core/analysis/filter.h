@@ -6,15 +6,16 @@
 
 enum ph_scope {
     PH_SCOPE_ALL,
-    PH_SCOPE_TRACKED,     /* what gc.get_objects() lists: the three generations, not the permanent one */
+    PH_SCOPE_TRACKED, /* what gc.get_objects() lists: the three generations, not the permanent one
+                       */
     PH_SCOPE_REACHABLE,
     PH_SCOPE_UNREACHABLE,
 };
 
 struct ph_filter {
     enum ph_scope scope;
-    const char *type_glob;   /* NULL: all types; a name that equals it matches too */
-    int generation;          /* -1: any */
+    const char *type_glob;         /* NULL: all types; a name that equals it matches too */
+    int generation;                /* -1: any */
     uint64_t min_bytes, max_bytes; /* of sys.getsizeof */
 };
 

@@ -25,9 +25,9 @@ static bool keep(struct ph_histogram *out, const struct ph_heap *heap, struct ph
     return true;
 }
 
-enum ph_status ph_histogram_make(struct ph_heap *heap, const struct ph_filter *filter, bool with_allocated,
-                                 const struct ph_host *host, struct ph_histogram *out,
-                                 struct ph_error *err)
+enum ph_status ph_histogram_make(struct ph_heap *heap, const struct ph_filter *filter,
+                                 bool with_allocated, const struct ph_host *host,
+                                 struct ph_histogram *out, struct ph_error *err)
 {
     memset(out, 0, sizeof *out);
     uint8_t *types = ph_filter_types(heap, filter);

@@ -17,9 +17,9 @@ struct ph_histogram {
 };
 
 /* Linear in the objects. with_allocated costs a look at each object's buffers. */
-enum ph_status ph_histogram_make(struct ph_heap *heap, const struct ph_filter *filter, bool with_allocated,
-                                 const struct ph_host *host, struct ph_histogram *out,
-                                 struct ph_error *err) PH_MUST_USE;
+enum ph_status ph_histogram_make(struct ph_heap *heap, const struct ph_filter *filter,
+                                 bool with_allocated, const struct ph_host *host,
+                                 struct ph_histogram *out, struct ph_error *err) PH_MUST_USE;
 void ph_histogram_free(struct ph_histogram *histogram);
 
 #endif

@@ -24,8 +24,8 @@ static inline uint32_t wanted(const struct search *s, ph_addr target)
     return ph_map_find(&s->targets, target, &id) ? id : PH_NO_OBJECT;
 }
 
-static void note(struct search *s, uint32_t target, const struct ph_root *root, struct ph_label label,
-                 unsigned flags)
+static void note(struct search *s, uint32_t target, const struct ph_root *root,
+                 struct ph_label label, unsigned flags)
 {
     struct ph_reference r = {.source = s->source, .target = target, .label = label, .flags = flags};
     if (root)
@@ -78,15 +78,17 @@ uint64_t ph_references_strong(const struct ph_references *references, uint32_t t
     return n;
 }
 
-/* The dict of interned strings holds each as key and value without counting either (Objects/unicodeobject.c:
- * PyUnicode_InternInPlace). Its entries are those whose value is its own key. */
+/* The dict of interned strings holds each as key and value without counting either
+ * (Objects/unicodeobject.c: PyUnicode_InternInPlace). Its entries are those whose value is its own
+ * key. */
 static void weaken_interned(struct ph_heap *heap, struct ph_references *refs)
 {
     for (uint32_t i = 0; i < refs->count; i++) {
         struct ph_reference *r = &refs->items[i];
         struct ph_object o;
         if (r->label.kind != PH_LABEL_VALUE || r->label.arg != heap->addresses[r->target] ||
-            !ph_heap_open(heap, r->target, &o) || !ph_str_object_is_interned_mortal(&heap->objects, &o))
+            !ph_heap_open(heap, r->target, &o) ||
+            !ph_str_object_is_interned_mortal(&heap->objects, &o))
             continue;
         /* The key's reference follows the value's. */
         r->flags = PH_REF_WEAK;
@@ -117,9 +119,9 @@ static void drop_stale(struct ph_heap *heap, struct ph_references *refs)
     refs->count = kept;
 }
 
-enum ph_status ph_referrers_find(struct ph_heap *heap, const uint32_t *targets, uint32_t target_count,
-                                 const struct ph_host *host, struct ph_references *out,
-                                 struct ph_error *err)
+enum ph_status ph_referrers_find(struct ph_heap *heap, const uint32_t *targets,
+                                 uint32_t target_count, const struct ph_host *host,
+                                 struct ph_references *out, struct ph_error *err)
 {
     struct search s = {.heap = heap, .out = out};
     memset(out, 0, sizeof *out);
@@ -162,7 +164,8 @@ enum ph_status ph_referents_find(struct ph_heap *heap, uint32_t id, struct ph_re
 
 static bool is_slot(struct ph_label label)
 {
-    return label.kind == PH_LABEL_LOCAL || label.kind == PH_LABEL_CELL || label.kind == PH_LABEL_STACK;
+    return label.kind == PH_LABEL_LOCAL || label.kind == PH_LABEL_CELL ||
+           label.kind == PH_LABEL_STACK;
 }
 
 const char *ph_reference_kind(const struct ph_reference *r)
@@ -179,7 +182,8 @@ ph_addr ph_reference_address(const struct ph_heap *heap, const struct ph_referen
     return r->source == PH_NO_OBJECT ? r->root.address : heap->addresses[r->source];
 }
 
-static bool holding_frame(struct ph_heap *heap, const struct ph_reference *r, struct ph_frame *frame)
+static bool holding_frame(struct ph_heap *heap, const struct ph_reference *r,
+                          struct ph_frame *frame)
 {
     struct ph_object o;
     if (r->source == PH_NO_OBJECT)

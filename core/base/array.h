@@ -57,7 +57,8 @@ void *ph_calloc(size_t count, size_t bytes);
 void *ph_realloc(void *old, size_t bytes);
 /* Test hook: the Nth allocation from now fails (1: the next one); 0 turns it off. */
 void ph_alloc_fail_after(unsigned long n);
-/* How many allocations are still to come before one fails; 0 once it has, or where the hook is off. */
+/* How many allocations are still to come before one fails; 0 once it has, or where the hook is off.
+ */
 unsigned long ph_alloc_fail_pending(void);
 
 #endif

@@ -1,11 +1,13 @@
 /*
- * The commands: one registry, from which GDB, LLDB, the command line, the help and the reference page are made,
- * and the way in for all hosts:
+ * The commands: one registry, from which GDB, LLDB, the command line, the help and the reference
+ * page are made, and the way in for all hosts:
  *
- *     parse the words -> (let the host evaluate what is still an expression) -> run -> text or JSON in a FILE
+ *     parse the words -> (let the host evaluate what is still an expression) -> run -> text or JSON
+ * in a FILE
  *
- * To add a command: write core/command/NAME.c with one `const struct ph_command ph_command_NAME` and add its
- * line to commands.def. To add an option: one line in options.def, and name it in the commands that take it.
+ * To add a command: write core/command/NAME.c with one `const struct ph_command ph_command_NAME`
+ * and add its line to commands.def. To add an option: one line in options.def, and name it in the
+ * commands that take it.
  */
 #ifndef PH_COMMAND_COMMAND_H
 #define PH_COMMAND_COMMAND_H
@@ -16,7 +18,8 @@
 #include <sys/types.h>
 
 struct ph_doc;
-struct ph_session; /* one target, its interpreter and its snapshot; lives as long as the host wants */
+struct ph_session; /* one target, its interpreter and its snapshot; lives as long as the host wants
+                    */
 
 /* ---- sessions (session.c) ---- */
 
@@ -25,7 +28,8 @@ struct ph_session *ph_session_create(const struct ph_host *host);
 void ph_session_destroy(struct ph_session *s); /* NULL is fine */
 /* Say what to look at; it is opened when the first command needs it. The strings are copied. */
 void ph_session_use_pid(struct ph_session *s, pid_t pid);
-void ph_session_use_core(struct ph_session *s, const char *core, const char *exe, const char *sysroot);
+void ph_session_use_core(struct ph_session *s, const char *core, const char *exe,
+                         const char *sysroot);
 /* Inside a debugger: whatever it debugs now; pid 0 and core NULL where unknown. */
 void ph_session_use_debugged(struct ph_session *s, pid_t pid, const char *core);
 /* Forget the snapshot and the target; the next command opens them anew. */
@@ -71,7 +75,8 @@ struct ph_command {
     const char *brief;         /* one line for the list of commands */
     const char *help;          /* paragraphs for the command's own help; wrapped at 80 columns */
     enum ph_operands operands;
-    uint64_t options; /* PH_TAKES() bits beside the common ones (json, output, limit, sort, refresh, help) */
+    uint64_t options; /* PH_TAKES() bits beside the common ones (json, output, limit, sort, refresh,
+                         help) */
     const char *const *sort_keys; /* what --sort takes, NULL-ended; NULL: it is not taken */
     /* Answer from the session into doc. What was skipped goes into the document too. */
     enum ph_status (*run)(struct ph_session *s, const struct ph_invocation *inv, struct ph_doc *doc,
@@ -82,8 +87,8 @@ struct ph_command {
 const struct ph_command *ph_command_at(size_t i);
 const struct ph_command *ph_command_find(const char *name); /* exact, or NULL */
 
-/* Help as text, for all hosts: the list of commands (command NULL) or one command's. `prefix` is what the user
- * types before a command ("py-heap", "pymem"). */
+/* Help as text, for all hosts: the list of commands (command NULL) or one command's. `prefix` is
+ * what the user types before a command ("py-heap", "pymem"). */
 void ph_command_write_help(const struct ph_command *command, const char *prefix, FILE *out);
 
 /* ---- running one line ---- */
@@ -103,25 +108,26 @@ struct ph_invocation {
     void *memory; /* private */
 };
 
-/* Parse the words after the prefix, the command's name first. Addresses that are literals (0x..., decimal) are
- * resolved. If all operand words are literals they are separate operands; otherwise they are joined into one
- * expression, for hosts split lines at spaces. Options may stand anywhere; `--` ends them.
- * PH_USAGE with one line that names the mistake and the nearest right word ("no command 'tpo'; did you mean 'top'?").
- * On success release with ph_invocation_free(). */
+/* Parse the words after the prefix, the command's name first. Addresses that are literals (0x...,
+ * decimal) are resolved. If all operand words are literals they are separate operands; otherwise
+ * they are joined into one expression, for hosts split lines at spaces. Options may stand anywhere;
+ * `--` ends them. PH_USAGE with one line that names the mistake and the nearest right word ("no
+ * command 'tpo'; did you mean 'top'?"). On success release with ph_invocation_free(). */
 enum ph_status ph_invocation_parse(struct ph_invocation *inv, size_t argc, const char *const *argv,
                                    struct ph_error *err) PH_MUST_USE;
 void ph_invocation_free(struct ph_invocation *inv);
-/* The first operand that is still an expression where an address is wanted: the host evaluates its text, stores
- * the address and sets `resolved`. NULL when nothing is left to do. */
+/* The first operand that is still an expression where an address is wanted: the host evaluates its
+ * text, stores the address and sets `resolved`. NULL when nothing is left to do. */
 struct ph_operand *ph_invocation_unresolved(const struct ph_invocation *inv);
 
-/* Run it, and write the answer to out (text, or JSON with --json; into FILE with -o, and then one line about the
- * file to out). Operands that are still unresolved are an error here. On failure nothing was written to out. */
+/* Run it, and write the answer to out (text, or JSON with --json; into FILE with -o, and then one
+ * line about the file to out). Operands that are still unresolved are an error here. On failure
+ * nothing was written to out. */
 enum ph_status ph_invocation_run(struct ph_session *s, const struct ph_invocation *inv,
                                  const char *prefix, FILE *out, struct ph_error *err) PH_MUST_USE;
 
-/* Candidates that complete the last word (argv[argc - 1], maybe "") of a line: commands, options, option values.
- * Calls add() for each, in order. */
+/* Candidates that complete the last word (argv[argc - 1], maybe "") of a line: commands, options,
+ * option values. Calls add() for each, in order. */
 void ph_complete(size_t argc, const char *const *argv, void (*add)(void *ctx, const char *word),
                  void *ctx);
 

@@ -17,7 +17,8 @@ static uint64_t count_frames(struct ph_heap *heap, const struct ph_python_thread
     return count;
 }
 
-static void append_innermost(struct ph_heap *heap, const struct ph_python_thread *thread, struct ph_str *out)
+static void append_innermost(struct ph_heap *heap, const struct ph_python_thread *thread,
+                             struct ph_str *out)
 {
     struct ph_frame frame;
     ph_addr at = ph_thread_top_frame(&heap->objects, thread);
@@ -30,7 +31,8 @@ static void append_innermost(struct ph_heap *heap, const struct ph_python_thread
     }
 }
 
-static void write_thread(struct ph_doc *doc, struct ph_heap *heap, const struct ph_python_thread *thread)
+static void write_thread(struct ph_doc *doc, struct ph_heap *heap,
+                         const struct ph_python_thread *thread)
 {
     struct ph_str frame = {0}, name = {0};
     uint64_t frames = count_frames(heap, thread);
@@ -52,8 +54,8 @@ static void write_thread(struct ph_doc *doc, struct ph_heap *heap, const struct 
     ph_str_free(&name);
 }
 
-/* Objects on the lists of each generation, by id of the collector's interpreter. Before 3.9, and for interpreters that
- * share one collector, all count for the first. */
+/* Objects on the lists of each generation, by id of the collector's interpreter. Before 3.9, and
+ * for interpreters that share one collector, all count for the first. */
 static void count_generations(const struct ph_heap *heap, uint64_t counts[PH_GENERATIONS + 1])
 {
     for (uint32_t id = 0; id < heap->count; id++) {
@@ -93,7 +95,8 @@ static void write_gc(struct ph_doc *doc, const struct ph_gc *gc, const uint64_t 
     ph_str_free(&text);
 }
 
-static void write_interpreter(struct ph_doc *doc, struct ph_heap *heap, uint32_t i, const uint64_t *counts)
+static void write_interpreter(struct ph_doc *doc, struct ph_heap *heap, uint32_t i,
+                              const uint64_t *counts)
 {
     const struct ph_python *python = heap->objects.python;
     const struct ph_interpreter *interp = &python->interpreters.items[i];
@@ -138,8 +141,8 @@ static void write_target(struct ph_doc *doc, const struct ph_target_info *info)
     ph_str_free(&text);
 }
 
-static enum ph_status run_info(struct ph_session *s, const struct ph_invocation *inv, struct ph_doc *doc,
-                               struct ph_error *err)
+static enum ph_status run_info(struct ph_session *s, const struct ph_invocation *inv,
+                               struct ph_doc *doc, struct ph_error *err)
 {
     struct ph_heap *heap;
     (void)inv;
@@ -161,7 +164,8 @@ static enum ph_status run_info(struct ph_session *s, const struct ph_invocation 
     snprintf(text, sizeof text, "%s in %s types", ph_format_bytes(number, bytes),
              ph_format_count((char[32]){0}, heap->objects.types.count));
     ph_doc_text(doc, NULL, "Size", text);
-    /* Counts by generation are known for one collector; several interpreters with their own would need a list each. */
+    /* Counts by generation are known for one collector; several interpreters with their own would
+     * need a list each. */
     uint32_t collectors = 0;
     for (uint32_t i = 0; i < python->interpreters.count; i++)
         collectors += python->interpreters.items[i].gc.address != 0;

@@ -67,8 +67,8 @@ static void free_matches(void *ctx)
     free(m);
 }
 
-static enum ph_status find(struct matches *m, const struct ph_filter *filter, const struct ph_host *host,
-                           struct ph_error *err)
+static enum ph_status find(struct matches *m, const struct ph_filter *filter,
+                           const struct ph_host *host, struct ph_error *err)
 {
     uint8_t *types = ph_filter_types(m->heap, filter);
     enum ph_status status = types ? PH_OK : PH_NO_MEMORY;
@@ -105,11 +105,8 @@ static unsigned object_row(void *ctx, uint64_t i, struct ph_value *values)
 }
 
 static const struct ph_column object_columns[] = {
-    {"address", "ADDRESS", 0},
-    {"bytes", "BYTES", PH_COLUMN_EXACT},
-    {"refcount", "REFS", 0},
-    {"type", "TYPE", 0},
-    {"summary", "SUMMARY", PH_COLUMN_LAST},
+    {"address", "ADDRESS", 0}, {"bytes", "BYTES", PH_COLUMN_EXACT},    {"refcount", "REFS", 0},
+    {"type", "TYPE", 0},       {"summary", "SUMMARY", PH_COLUMN_LAST},
 };
 
 static void write_matches(struct ph_doc *doc, struct matches *m, const struct ph_invocation *inv)
@@ -130,7 +127,9 @@ static void write_matches(struct ph_doc *doc, struct matches *m, const struct ph
                           .row = object_row,
                           .ctx = m,
                           .free_ctx = free_matches,
-                          .flags = bare ? PH_TABLE_BARE : count == 0 ? PH_TABLE_NO_HEADER : 0,
+                          .flags = bare         ? PH_TABLE_BARE
+                                   : count == 0 ? PH_TABLE_NO_HEADER
+                                                : 0,
                       });
     if (bare || shown == count)
         return;
@@ -145,8 +144,8 @@ static void write_matches(struct ph_doc *doc, struct matches *m, const struct ph
                     ph_format_count(b, (int64_t)count));
 }
 
-static enum ph_status run_list(struct ph_session *s, const struct ph_invocation *inv, struct ph_doc *doc,
-                               struct ph_error *err)
+static enum ph_status run_list(struct ph_session *s, const struct ph_invocation *inv,
+                               struct ph_doc *doc, struct ph_error *err)
 {
     struct ph_heap *heap;
     struct ph_filter filter;
@@ -161,8 +160,7 @@ static enum ph_status run_list(struct ph_session *s, const struct ph_invocation 
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     m->heap = heap;
     m->offset = inv->options.offset;
-    m->summary_chars =
-        inv->options.given & PH_TAKES(length) ? inv->options.length : SUMMARY_CHARS;
+    m->summary_chars = inv->options.given & PH_TAKES(length) ? inv->options.length : SUMMARY_CHARS;
     status = find(m, &filter, ph_session_host(s), err);
     if (status) {
         free_matches(m);

@@ -107,7 +107,8 @@ static void write_head(struct ph_doc *doc, struct ph_heap *heap, uint32_t id)
     ph_str_free(&summary);
 }
 
-/* "found" and "native": the references that were found, and those that the count shows beyond them. */
+/* "found" and "native": the references that were found, and those that the count shows beyond them.
+ */
 static void write_count(struct ph_doc *doc, struct ph_heap *heap, uint32_t id,
                         const struct ph_references *refs)
 {
@@ -130,9 +131,9 @@ static void write_count(struct ph_doc *doc, struct ph_heap *heap, uint32_t id,
 }
 
 static enum ph_status write_references(struct ph_doc *doc, struct ph_session *s,
-                                       const struct ph_invocation *inv, struct ph_heap *heap, uint32_t id,
-                                       enum ph_direction direction, const struct ph_references *refs,
-                                       struct ph_error *err)
+                                       const struct ph_invocation *inv, struct ph_heap *heap,
+                                       uint32_t id, enum ph_direction direction,
+                                       const struct ph_references *refs, struct ph_error *err)
 {
     const char *key = direction == PH_REFERRERS ? "referrers" : "referents";
     if (inv->options.by_type)
@@ -140,9 +141,8 @@ static enum ph_status write_references(struct ph_doc *doc, struct ph_session *s,
     uint64_t shown = ph_rows_shown(inv, refs->count);
     uint64_t limit = ph_rows_shown(inv, UINT64_MAX); /* of each object's references in a tree */
     uint64_t depth = inv->options.given & PH_TAKES(depth) ? inv->options.depth : 1;
-    enum ph_status status =
-        ph_doc_reftree(doc, heap, id, direction, depth, limit, SUMMARY_CHARS, ph_session_host(s),
-                       refs, key, err);
+    enum ph_status status = ph_doc_reftree(doc, heap, id, direction, depth, limit, SUMMARY_CHARS,
+                                           ph_session_host(s), refs, key, err);
     if (status)
         return status;
     if (refs->count == 0)

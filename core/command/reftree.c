@@ -36,8 +36,10 @@ static void free_tree(void *ctx)
     free(t);
 }
 
-/* Hang those of `refs` that belong to object id under node `parent` (NONE: the top), in order, at most t->limit. */
-static bool hang(struct tree *t, const struct ph_references *refs, uint32_t id, uint32_t parent, uint32_t depth)
+/* Hang those of `refs` that belong to object id under node `parent` (NONE: the top), in order, at
+ * most t->limit. */
+static bool hang(struct tree *t, const struct ph_references *refs, uint32_t id, uint32_t parent,
+                 uint32_t depth)
 {
     uint32_t last = NONE;
     uint64_t hung = 0;
@@ -81,8 +83,9 @@ static bool next_level(struct tree *t, uint32_t from, uint32_t to, uint32_t *ids
     return true;
 }
 
-static enum ph_status open_level(struct tree *t, const uint32_t *ids, const uint32_t *parents, uint32_t count,
-                                 uint32_t depth, const struct ph_host *host, struct ph_error *err)
+static enum ph_status open_level(struct tree *t, const uint32_t *ids, const uint32_t *parents,
+                                 uint32_t count, uint32_t depth, const struct ph_host *host,
+                                 struct ph_error *err)
 {
     struct ph_references refs = {0};
     enum ph_status status = PH_OK;
@@ -100,7 +103,8 @@ static enum ph_status open_level(struct tree *t, const uint32_t *ids, const uint
     return status;
 }
 
-static enum ph_status grow(struct tree *t, uint64_t depth, const struct ph_host *host, struct ph_error *err)
+static enum ph_status grow(struct tree *t, uint64_t depth, const struct ph_host *host,
+                           struct ph_error *err)
 {
     uint32_t from = 0;
     for (uint32_t level = 1; level < depth; level++) {
@@ -121,7 +125,8 @@ static enum ph_status grow(struct tree *t, uint64_t depth, const struct ph_host 
     return PH_OK;
 }
 
-/* Depth first without recursion: a node's next sibling waits on a stack while its children are listed. */
+/* Depth first without recursion: a node's next sibling waits on a stack while its children are
+ * listed. */
 static bool order_rows(struct tree *t)
 {
     PH_ARRAY(uint32_t) waiting = {0};
@@ -157,7 +162,7 @@ static unsigned reference_row(void *ctx, uint64_t i, struct ph_value *values)
                                                            : t->heap->addresses[id]);
     values[2] = t->direction == PH_REFERRERS ? ph_value_text(ph_reference_kind(&n->ref))
                                              : (struct ph_value){0};
-    values[3] = id != PH_NO_OBJECT                        ? ph_value_text(ph_heap_type(t->heap, id)->name)
+    values[3] = id != PH_NO_OBJECT                  ? ph_value_text(ph_heap_type(t->heap, id)->name)
                 : n->ref.root.kind == PH_ROOT_FRAME ? ph_value_text("frame")
                                                     : ph_value_null();
     values[4] = ph_value_text(ph_str_text(&t->summary));
@@ -168,19 +173,17 @@ static unsigned reference_row(void *ctx, uint64_t i, struct ph_value *values)
 }
 
 static const struct ph_column columns[] = {
-    {"label", "REFERENCE", PH_COLUMN_TREE},
-    {"address", "ADDRESS", 0},
-    {"kind", "", PH_COLUMN_JSON_ONLY},
-    {"type", "TYPE", 0},
-    {"summary", "SUMMARY", PH_COLUMN_LAST},
-    {"strong", "", PH_COLUMN_JSON_ONLY},
+    {"label", "REFERENCE", PH_COLUMN_TREE}, {"address", "ADDRESS", 0},
+    {"kind", "", PH_COLUMN_JSON_ONLY},      {"type", "TYPE", 0},
+    {"summary", "SUMMARY", PH_COLUMN_LAST}, {"strong", "", PH_COLUMN_JSON_ONLY},
     {"seen", "", PH_COLUMN_JSON_ONLY},
 };
 
-enum ph_status ph_doc_reftree(struct ph_doc *doc, struct ph_heap *heap, uint32_t id, enum ph_direction direction,
-                              uint64_t depth, uint64_t limit, uint64_t summary_chars,
-                              const struct ph_host *host, const struct ph_references *first,
-                              const char *key, struct ph_error *err)
+enum ph_status ph_doc_reftree(struct ph_doc *doc, struct ph_heap *heap, uint32_t id,
+                              enum ph_direction direction, uint64_t depth, uint64_t limit,
+                              uint64_t summary_chars, const struct ph_host *host,
+                              const struct ph_references *first, const char *key,
+                              struct ph_error *err)
 {
     struct tree *t = ph_calloc(1, sizeof *t);
     if (!t)

@@ -57,8 +57,8 @@ static bool same(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static void use(struct ph_session *s, enum reach reach, pid_t pid, const char *core, const char *exe,
-                const char *sysroot)
+static void use(struct ph_session *s, enum reach reach, pid_t pid, const char *core,
+                const char *exe, const char *sysroot)
 {
     if (s->reach == reach && s->pid == pid && same(s->core, core) && same(s->exe, exe) &&
         same(s->sysroot, sysroot))
@@ -79,7 +79,8 @@ void ph_session_use_pid(struct ph_session *s, pid_t pid)
     use(s, REACH_PID, pid, NULL, NULL, NULL);
 }
 
-void ph_session_use_core(struct ph_session *s, const char *core, const char *exe, const char *sysroot)
+void ph_session_use_core(struct ph_session *s, const char *core, const char *exe,
+                         const char *sysroot)
 {
     /* Absolute, so that `info` names the file as a debugger's plugin does. */
     char *absolute = realpath(core, NULL);
@@ -107,7 +108,8 @@ static enum ph_status open_target(struct ph_session *s, struct ph_error *err)
     return ph_fail(err, PH_USAGE, "no process; give --pid PID or --core CORE");
 }
 
-enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python, struct ph_error *err)
+enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python,
+                                 struct ph_error *err)
 {
     if (s->target && ph_target_has_run(s->target))
         ph_session_drop(s);
@@ -241,8 +243,7 @@ enum ph_status ph_filter_from_options(const struct ph_options *options, struct p
                        options->scope);
     if (options->given & PH_TAKES(gen)) {
         if (options->gen > PH_GEN_PERMANENT)
-            return ph_fail(err, PH_USAGE,
-                           "--gen is 0, 1 or 2, or 3 for the permanent generation");
+            return ph_fail(err, PH_USAGE, "--gen is 0, 1 or 2, or 3 for the permanent generation");
         filter->generation = (int)options->gen;
     }
     if (options->given & PH_TAKES(min_bytes))

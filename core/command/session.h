@@ -1,5 +1,6 @@
 /*
- * What commands ask of a session: the interpreter, the snapshot, and the keys that every document has.
+ * What commands ask of a session: the interpreter, the snapshot, and the keys that every document
+ * has.
  */
 #ifndef PH_COMMAND_SESSION_H
 #define PH_COMMAND_SESSION_H
@@ -8,8 +9,8 @@
 #include "heap/heap.h"
 #include "render/doc.h"
 
-/* The interpreter, opened if need be; the snapshot, built if need be. Both stay the session's and are valid until the
- * target runs or ph_session_drop(). */
+/* The interpreter, opened if need be; the snapshot, built if need be. Both stay the session's and
+ * are valid until the target runs or ph_session_drop(). */
 enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python,
                                  struct ph_error *err) PH_MUST_USE;
 enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap,
@@ -18,7 +19,8 @@ const struct ph_host *ph_session_host(const struct ph_session *s);
 
 /* "python": {"version", "build"}. */
 void ph_doc_python(struct ph_doc *doc, const struct ph_python *python);
-/* "skipped": what was passed over, as JSON and as one line each; nothing where all was read. Last in a document. */
+/* "skipped": what was passed over, as JSON and as one line each; nothing where all was read. Last
+ * in a document. */
 void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap);
 
 /* Text that has to live as long as the document's tables: the words of one row. */

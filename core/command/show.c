@@ -53,8 +53,8 @@ static void write_object(struct ph_doc *doc, struct ph_heap *heap, uint32_t id, 
     ph_str_free(&summary);
 }
 
-static enum ph_status run_show(struct ph_session *s, const struct ph_invocation *inv, struct ph_doc *doc,
-                               struct ph_error *err)
+static enum ph_status run_show(struct ph_session *s, const struct ph_invocation *inv,
+                               struct ph_doc *doc, struct ph_error *err)
 {
     struct ph_heap *heap;
     struct ph_references refs = {0};

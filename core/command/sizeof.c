@@ -36,8 +36,8 @@ static const struct ph_column type_columns[] = {
     {"type", "TYPE", PH_COLUMN_LAST},
 };
 
-static void write_size(struct ph_doc *doc, struct ph_heap *heap, uint32_t id, struct ph_histogram *deep,
-                       const struct ph_invocation *inv)
+static void write_size(struct ph_doc *doc, struct ph_heap *heap, uint32_t id,
+                       struct ph_histogram *deep, const struct ph_invocation *inv)
 {
     struct ph_object o;
     struct ph_str summary = {0};
@@ -73,8 +73,8 @@ static void write_size(struct ph_doc *doc, struct ph_heap *heap, uint32_t id, st
     ph_doc_rows_footer(doc, shown, count, "types");
 }
 
-static enum ph_status run_sizeof(struct ph_session *s, const struct ph_invocation *inv, struct ph_doc *doc,
-                                 struct ph_error *err)
+static enum ph_status run_sizeof(struct ph_session *s, const struct ph_invocation *inv,
+                                 struct ph_doc *doc, struct ph_error *err)
 {
     struct ph_heap *heap;
     enum ph_status status = ph_session_heap(s, &heap, err);

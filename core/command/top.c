@@ -27,7 +27,9 @@ static int by_name(const struct row *x, const struct row *y)
     int order = strcmp(row_name(x), row_name(y));
     if (order != 0)
         return order;
-    return x->sum.type->address < y->sum.type->address ? -1 : x->sum.type->address > y->sum.type->address;
+    return x->sum.type->address < y->sum.type->address
+               ? -1
+               : x->sum.type->address > y->sum.type->address;
 }
 
 static int compare(const void *a, const void *b, void *ctx)
@@ -140,8 +142,8 @@ static void write_total(struct ph_doc *doc, const struct ph_type_sum *total, uin
                 ph_format_count(kinds, (int64_t)types), ph_format_bytes(bytes, total->bytes));
 }
 
-static enum ph_status run_top(struct ph_session *s, const struct ph_invocation *inv, struct ph_doc *doc,
-                              struct ph_error *err)
+static enum ph_status run_top(struct ph_session *s, const struct ph_invocation *inv,
+                              struct ph_doc *doc, struct ph_error *err)
 {
     struct ph_heap *heap;
     struct ph_filter filter;

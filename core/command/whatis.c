@@ -29,7 +29,8 @@ static bool inside_object(struct ph_heap *heap, ph_addr address, struct finding 
     for (uint32_t id = low < heap->count ? low : heap->count; id + 2 > low && id + 1 > 0; id--) {
         if (id == heap->count || !ph_heap_open(heap, id, &o))
             continue;
-        ph_addr start = o.address - (heap->flags[id] & PH_OBJECT_IN_POOL ? o.type->header_bytes : 0);
+        ph_addr start =
+            o.address - (heap->flags[id] & PH_OBJECT_IN_POOL ? o.type->header_bytes : 0);
         uint64_t bytes = ph_object_own_bytes(&heap->objects, &o);
         if (address >= start && address < o.address + bytes) {
             *f = (struct finding){"object", id, NULL, o.address, bytes};
@@ -57,8 +58,9 @@ static void look_at_buffer(void *ctx, ph_addr start, uint64_t bytes, const char 
     s->found = true;
 }
 
-static enum ph_status inside_buffer(struct ph_heap *heap, ph_addr address, const struct ph_host *host,
-                                    struct finding *f, bool *found, struct ph_error *err)
+static enum ph_status inside_buffer(struct ph_heap *heap, ph_addr address,
+                                    const struct ph_host *host, struct finding *f, bool *found,
+                                    struct ph_error *err)
 {
     struct buffer_search s = {.address = address, .finding = f};
     const struct ph_buffer_visitor v = {look_at_buffer, &s};
@@ -77,8 +79,7 @@ static enum ph_status inside_buffer(struct ph_heap *heap, ph_addr address, const
 static void classify_memory(const struct ph_heap *heap, ph_addr address, struct finding *f)
 {
     const struct ph_pool *pool = ph_pools_find(&heap->pools, address);
-    const struct ph_region *region =
-        ph_target_region_at(heap->objects.python->target, address);
+    const struct ph_region *region = ph_target_region_at(heap->objects.python->target, address);
     uint32_t slot, offset;
     *f = (struct finding){.object = PH_NO_OBJECT};
     if (pool) {
@@ -86,8 +87,8 @@ static void classify_memory(const struct ph_heap *heap, ph_addr address, struct 
         f->kind = "pool";
         f->start = in_block ? address - offset : pool->address;
         f->bytes = in_block ? pool->block_bytes : heap->pools.header_bytes;
-        f->buffer = !in_block                                       ? "pool header"
-                    : heap->pools.slots[slot] == PH_SLOT_FREE   ? "free block"
+        f->buffer = !in_block                                 ? "pool header"
+                    : heap->pools.slots[slot] == PH_SLOT_FREE ? "free block"
                                                               : "block in use, no object";
     } else if (!region) {
         f->kind = "unmapped";
@@ -95,13 +96,14 @@ static void classify_memory(const struct ph_heap *heap, ph_addr address, struct 
         f->start = region->start;
         f->bytes = region->end - region->start;
         f->buffer = region->name;
-        f->kind = region->flags & PH_REGION_STACK   ? "stack"
+        f->kind = region->flags & PH_REGION_STACK     ? "stack"
                   : !(region->flags & PH_REGION_ANON) ? "static data"
                                                       : "memory";
     }
 }
 
-static void write_object(struct ph_doc *doc, struct ph_heap *heap, const struct finding *f, ph_addr address)
+static void write_object(struct ph_doc *doc, struct ph_heap *heap, const struct finding *f,
+                         ph_addr address)
 {
     if (f->object == PH_NO_OBJECT)
         return;
@@ -141,8 +143,8 @@ static void describe(const struct finding *f, ph_addr address, struct ph_str *ou
         ph_str_appendf(out, ", %s from 0x%" PRIx64, ph_format_bytes(bytes, f->bytes), f->start);
 }
 
-static enum ph_status run_whatis(struct ph_session *s, const struct ph_invocation *inv, struct ph_doc *doc,
-                                 struct ph_error *err)
+static enum ph_status run_whatis(struct ph_session *s, const struct ph_invocation *inv,
+                                 struct ph_doc *doc, struct ph_error *err)
 {
     struct ph_heap *heap;
     struct finding f;

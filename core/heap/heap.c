@@ -1,18 +1,18 @@
 #include "heap/heap.h"
 
-
 enum {
-    TRACKED_LINK_MASK = 3,      /* low bits of _gc_next are flags (Include/internal/pycore_gc.h) */
-    OBJECTS_A_LOOK = 1 << 16,   /* handled between two looks at Ctrl-C */
+    TRACKED_LINK_MASK = 3,    /* low bits of _gc_next are flags (Include/internal/pycore_gc.h) */
+    OBJECTS_A_LOOK = 1 << 16, /* handled between two looks at Ctrl-C */
     PENDING_FIRST = 1 << 12,
-    PENDING_AHEAD = 8,          /* objects whose turn comes soon are fetched into the cache meanwhile */
+    PENDING_AHEAD = 8, /* objects whose turn comes soon are fetched into the cache meanwhile */
     /* slot_flags keeps in its high bits where in its block an object begins. */
     OFFSET_SHIFT = 6,
     OFFSET_UNIT = 16,
     FLAGS_MASK = (1 << OFFSET_SHIFT) - 1,
     CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
 };
-#define MAX_REFCOUNT (1ull << 40) /* higher counts are no counts; immortal ones are told apart before */
+#define MAX_REFCOUNT                                                                               \
+    (1ull << 40) /* higher counts are no counts; immortal ones are told apart before */
 
 /* An object found outside the pools: large, in the executable's data, or from a debug allocator. */
 struct outside_object {
@@ -28,9 +28,9 @@ struct builder {
     const struct ph_host *host;
     PH_ARRAY(ph_addr) pending; /* found, references not yet followed */
     PH_ARRAY(struct outside_object) outside;
-    uint8_t *slot_flags; /* enum ph_object_flags of the object in each slot */
+    uint8_t *slot_flags;  /* enum ph_object_flags of the object in each slot */
     uint32_t types_added; /* types of the table whose type objects were added */
-    uint8_t reached;     /* flag that new objects get: reachable, or nothing in the last phase */
+    uint8_t reached;      /* flag that new objects get: reachable, or nothing in the last phase */
     uint64_t handled;
     bool failed, interrupted;
 };
@@ -53,7 +53,8 @@ static bool plausible_refcount(const struct builder *b, ph_addr address)
     return count > 0 && count < MAX_REFCOUNT;
 }
 
-/* For memory that nothing refers to: an immortal count has nothing above its low half (Include/object.h, 3.12). */
+/* For memory that nothing refers to: an immortal count has nothing above its low half
+ * (Include/object.h, 3.12). */
 static bool certain_refcount(const struct builder *b, ph_addr address)
 {
     uint64_t count = ph_python_word(b->python, address, b->python->layout.object.ob_refcnt);
@@ -64,14 +65,14 @@ static const struct ph_type *type_of(struct builder *b, ph_addr address)
 {
     uint64_t type = 0;
     if (address % ph_word_bytes(b->python) != 0 ||
-        !ph_target_word(b->python->target,
-                        address + (uint64_t)b->python->layout.object.ob_type, &type))
+        !ph_target_word(b->python->target, address + (uint64_t)b->python->layout.object.ob_type,
+                        &type))
         return NULL;
     return ph_type_at(&b->heap->objects, type);
 }
 
-/* Most objects hold nothing and own nothing: int, float, bytes. A str may own a buffer, but its bytes never look like an
- * object. */
+/* Most objects hold nothing and own nothing: int, float, bytes. A str may own a buffer, but its
+ * bytes never look like an object. */
 static void push(struct builder *b, ph_addr address, const struct ph_type *type)
 {
     bool owns = type->family->buffers && type->family != &ph_family_str;
@@ -79,7 +80,8 @@ static void push(struct builder *b, ph_addr address, const struct ph_type *type)
         b->failed = true;
 }
 
-static bool add_in_pool(struct builder *b, const struct ph_pool *pool, ph_addr address, unsigned flags)
+static bool add_in_pool(struct builder *b, const struct ph_pool *pool, ph_addr address,
+                        unsigned flags)
 {
     struct ph_pools *pools = &b->heap->pools;
     uint32_t slot, offset;
@@ -90,12 +92,13 @@ static bool add_in_pool(struct builder *b, const struct ph_pool *pool, ph_addr a
         return true;
     }
     const struct ph_type *type = type_of(b, address);
-    if (!type || pools->slots[slot] == PH_SLOT_BUFFER || offset != type->header_bytes || offset + type->min_bytes > pool->block_bytes ||
-        !plausible_refcount(b, address))
+    if (!type || pools->slots[slot] == PH_SLOT_BUFFER || offset != type->header_bytes ||
+        offset + type->min_bytes > pool->block_bytes || !plausible_refcount(b, address))
         return false;
     pools->slots[slot] = PH_SLOT_OBJECT;
     b->heap->slot_ids[slot] = type->id; /* the object's own id takes its place in append_pool() */
-    b->slot_flags[slot] = (uint8_t)(flags | b->reached | PH_OBJECT_IN_POOL | (offset / OFFSET_UNIT) << OFFSET_SHIFT);
+    b->slot_flags[slot] =
+        (uint8_t)(flags | b->reached | PH_OBJECT_IN_POOL | (offset / OFFSET_UNIT) << OFFSET_SHIFT);
     push(b, address, type);
     return true;
 }
@@ -122,7 +125,8 @@ static bool add_outside(struct builder *b, ph_addr address, unsigned flags)
     return true;
 }
 
-/* Add the object at this address, or note the flags of one that is known. False if there is no object. */
+/* Add the object at this address, or note the flags of one that is known. False if there is no
+ * object. */
 static bool add(struct builder *b, ph_addr address, unsigned flags)
 {
     const struct ph_pool *pool = ph_pools_find(&b->heap->pools, address);
@@ -145,8 +149,8 @@ static void follow_ref(void *ctx, ph_addr target, struct ph_label label, unsigne
     follow(ctx, target, flags);
 }
 
-static void follow_root(void *ctx, const struct ph_root *root, ph_addr target, struct ph_label label,
-                        unsigned flags)
+static void follow_root(void *ctx, const struct ph_root *root, ph_addr target,
+                        struct ph_label label, unsigned flags)
 {
     (void)root;
     (void)label;
@@ -167,7 +171,8 @@ static void claim_buffer(void *ctx, ph_addr start, uint64_t bytes, const char *w
         pools->slots[slot] = PH_SLOT_BUFFER;
 }
 
-/* Types are objects too; those in the image are found here, for their instances do not count references to them. */
+/* Types are objects too; those in the image are found here, for their instances do not count
+ * references to them. */
 static void add_new_types(struct builder *b)
 {
     while (b->types_added < b->heap->objects.types.count)
@@ -184,7 +189,8 @@ static void close_over(struct builder *b)
             ph_addr address = b->pending.items[--b->pending.count];
             struct ph_object o;
             if (b->pending.count > PENDING_AHEAD)
-                ph_target_prefetch(b->python->target, b->pending.items[b->pending.count - PENDING_AHEAD]);
+                ph_target_prefetch(b->python->target,
+                                   b->pending.items[b->pending.count - PENDING_AHEAD]);
             if (ph_object_at(&b->heap->objects, address, &o)) {
                 ph_object_refs(&b->heap->objects, &o, &v);
                 ph_object_buffers(&b->heap->objects, &o, &claim);
@@ -213,8 +219,9 @@ static const uint8_t *known_flags(const struct builder *b, ph_addr address)
     return ph_map_find(&b->heap->outside, address, &slot) ? &b->outside.items[slot].flags : NULL;
 }
 
-/* A GC list is a ring through its head; only next links are believed, for a collection uses the others. One that does not
- * come back to its head would go on for ever: meeting an object of a list again ends it. */
+/* A GC list is a ring through its head; only next links are believed, for a collection uses the
+ * others. One that does not come back to its head would go on for ever: meeting an object of a list
+ * again ends it. */
 static void walk_gc_list(struct builder *b, ph_addr head, unsigned generation)
 {
     const struct ph_layout *L = &b->python->layout;
@@ -249,8 +256,8 @@ static void walk_gc_lists(struct builder *b)
     }
 }
 
-/* Whether the block at this address is plainly an object of a type with `header` bytes before it: a known type that
- * demands exactly that header, a count that is one, a size that fits. */
+/* Whether the block at this address is plainly an object of a type with `header` bytes before it: a
+ * known type that demands exactly that header, a count that is one, a size that fits. */
 static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, uint32_t room)
 {
     const struct ph_layout *L = &b->python->layout;
@@ -261,8 +268,7 @@ static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, 
         return false;
     const struct ph_type *type = b->heap->objects.types.items[known - 1];
     return type->header_bytes == header && type->min_bytes <= room &&
-           certain_refcount(b, address) &&
-           ph_object_open(&b->heap->objects, address, type, &o) &&
+           certain_refcount(b, address) && ph_object_open(&b->heap->objects, address, type, &o) &&
            ph_object_own_bytes(&b->heap->objects, &o) <= room;
 }
 
@@ -291,8 +297,8 @@ static void scan_unclaimed(struct builder *b)
     }
 }
 
-/* During a collection the objects under it are on a list whose head is on the C stack; their links still say that they
- * are tracked. */
+/* During a collection the objects under it are on a list whose head is on the C stack; their links
+ * still say that they are tracked. */
 static bool any_collecting(const struct ph_python *python)
 {
     for (uint32_t i = 0; i < python->interpreters.count; i++) {
@@ -353,7 +359,8 @@ static void append_pool(struct builder *b, const struct ph_pool *pool, bool coll
                           (uint64_t)(flags >> OFFSET_SHIFT) * OFFSET_UNIT;
         flags &= FLAGS_MASK;
         uint32_t type_id = heap->slot_ids[slot];
-        if (collecting && heap->objects.types.items[type_id]->is_gc && !(flags & PH_OBJECT_TRACKED) &&
+        if (collecting && heap->objects.types.items[type_id]->is_gc &&
+            !(flags & PH_OBJECT_TRACKED) &&
             ph_python_word(b->python, address, L->gc_head.next - L->gc_head.size))
             flags |= PH_OBJECT_TRACKED;
         heap->slot_ids[slot] = heap->count;
@@ -399,7 +406,8 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
         return status;
     b->slot_flags = ph_calloc(heap->pools.slot_count, 1);
     heap->slot_ids = ph_calloc(heap->pools.slot_count, sizeof *heap->slot_ids);
-    b->failed = !b->slot_flags || !heap->slot_ids || !ph_map_reserve(&heap->outside, PENDING_FIRST) ||
+    b->failed = !b->slot_flags || !heap->slot_ids ||
+                !ph_map_reserve(&heap->outside, PENDING_FIRST) ||
                 !ph_type_at(&heap->objects, b->python->type_type);
     progress(b, "finding objects", 30);
     b->reached = PH_OBJECT_REACHABLE;
@@ -419,8 +427,8 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
     return PH_OK;
 }
 
-enum ph_status ph_heap_build(struct ph_python *python, const struct ph_host *host, struct ph_heap **out,
-                             struct ph_error *err)
+enum ph_status ph_heap_build(struct ph_python *python, const struct ph_host *host,
+                             struct ph_heap **out, struct ph_error *err)
 {
     struct builder b = {.python = python, .host = host, .heap = ph_calloc(1, sizeof *b.heap)};
     if (!b.heap)
@@ -481,7 +489,8 @@ uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t
     const struct ph_pool *pool = ph_pools_find(&heap->pools, start);
     if (pool)
         return pool->block_bytes;
-    /* glibc keeps the size of a chunk in the word before it; its low three bits are flags (malloc/malloc.c). */
+    /* glibc keeps the size of a chunk in the word before it; its low three bits are flags
+     * (malloc/malloc.c). */
     uint64_t word = ph_word_bytes(heap->objects.python), chunk = 0;
     if (!ph_target_word(heap->objects.python->target, start - word, &chunk))
         return bytes;
@@ -520,8 +529,8 @@ uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
     if (heap->flags[id] & PH_OBJECT_IN_POOL)
         sum.bytes += ph_pools_find(&heap->pools, block)->block_bytes;
     else if (!is_static(heap, o.address))
-        sum.bytes += ph_heap_block_bytes(heap, block,
-                                         ph_object_own_bytes(&heap->objects, &o) + o.type->header_bytes);
+        sum.bytes += ph_heap_block_bytes(
+            heap, block, ph_object_own_bytes(&heap->objects, &o) + o.type->header_bytes);
     return sum.bytes;
 }
 

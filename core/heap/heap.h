@@ -1,9 +1,10 @@
 /*
- * The heap snapshot: every object that the target holds at this stop, found once and kept in arrays.
+ * The heap snapshot: every object that the target holds at this stop, found once and kept in
+ * arrays.
  *
- * Objects come from the garbage collector's lists, from what these and the interpreter's own state refer to (closure),
- * and last from memory blocks in use that are plainly objects though nothing found refers to them. Ids are 32-bit, in
- * ascending order of address.
+ * Objects come from the garbage collector's lists, from what these and the interpreter's own state
+ * refer to (closure), and last from memory blocks in use that are plainly objects though nothing
+ * found refers to them. Ids are 32-bit, in ascending order of address.
  *
  * In: a struct ph_python. Not here: labels, sizes (objects/), anything added up (analysis/).
  */
@@ -14,10 +15,10 @@
 #include "objects/object.h"
 
 enum ph_object_flags {
-    PH_OBJECT_GEN_MASK = 3,   /* GC generation, or PH_GEN_PERMANENT; of tracked objects only */
-    PH_OBJECT_TRACKED = 4,    /* on a list of the collector */
-    PH_OBJECT_REACHABLE = 8,  /* by strong references from tracked objects, roots and static types */
-    PH_OBJECT_IN_POOL = 16,   /* in a pymalloc block */
+    PH_OBJECT_GEN_MASK = 3,  /* GC generation, or PH_GEN_PERMANENT; of tracked objects only */
+    PH_OBJECT_TRACKED = 4,   /* on a list of the collector */
+    PH_OBJECT_REACHABLE = 8, /* by strong references from tracked objects, roots and static types */
+    PH_OBJECT_IN_POOL = 16,  /* in a pymalloc block */
 };
 
 #define PH_NO_OBJECT UINT32_MAX
@@ -26,10 +27,10 @@ struct ph_heap {
     struct ph_objects objects;
     struct ph_pools pools;
     uint32_t count;
-    ph_addr *addresses;  /* ascending */
-    uint32_t *type_ids;  /* index into objects.types */
-    uint8_t *flags;      /* enum ph_object_flags */
-    uint32_t *slot_ids;  /* object in each pool slot, or PH_NO_OBJECT */
+    ph_addr *addresses;    /* ascending */
+    uint32_t *type_ids;    /* index into objects.types */
+    uint8_t *flags;        /* enum ph_object_flags */
+    uint32_t *slot_ids;    /* object in each pool slot, or PH_NO_OBJECT */
     struct ph_map outside; /* address -> id of objects outside pools */
 
     /* What was passed over, for the reports. */
@@ -39,8 +40,8 @@ struct ph_heap {
 };
 
 /* Build the snapshot. *out is owned by the caller; python is borrowed. host may be NULL. */
-enum ph_status ph_heap_build(struct ph_python *python, const struct ph_host *host, struct ph_heap **out,
-                             struct ph_error *err) PH_MUST_USE;
+enum ph_status ph_heap_build(struct ph_python *python, const struct ph_host *host,
+                             struct ph_heap **out, struct ph_error *err) PH_MUST_USE;
 void ph_heap_destroy(struct ph_heap *heap); /* NULL is fine */
 
 /* The object at exactly this address, or PH_NO_OBJECT. */
@@ -50,14 +51,16 @@ static inline const struct ph_type *ph_heap_type(const struct ph_heap *heap, uin
 {
     return heap->objects.types.items[heap->type_ids[id]];
 }
-/* View object id. False where it became unreadable, which does not happen to objects that were found. */
+/* View object id. False where it became unreadable, which does not happen to objects that were
+ * found. */
 bool ph_heap_open(struct ph_heap *heap, uint32_t id, struct ph_object *out);
 /* sys.getsizeof of object id; 0 where unreadable. */
 uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id);
-/* What the allocators hold for the object: its block and its buffers, with their rounding; 0 for a static object. */
+/* What the allocators hold for the object: its block and its buffers, with their rounding; 0 for a
+ * static object. */
 uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id);
-/* What the allocators hold for a memory block that begins at `start`, of which `bytes` are used: the pool's block size,
- * malloc's chunk, or the bytes themselves where neither can be told. */
+/* What the allocators hold for a memory block that begins at `start`, of which `bytes` are used:
+ * the pool's block size, malloc's chunk, or the bytes themselves where neither can be told. */
 uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t bytes);
 
 /* Every reference of object id to a known object, guesses confirmed: `target` is its id. */
@@ -68,17 +71,18 @@ void ph_heap_edges(struct ph_heap *heap, uint32_t id, ph_edge_fn edge, void *ctx
 
 enum ph_root_kind { PH_ROOT_FRAME, PH_ROOT_STATE };
 
-/* A holder that is no object: a frame on a thread's stack (3.11+), or a field of an interpreter or thread state. */
+/* A holder that is no object: a frame on a thread's stack (3.11+), or a field of an interpreter or
+ * thread state. */
 struct ph_root {
     enum ph_root_kind kind;
-    ph_addr address;   /* of the frame or the state */
-    const char *name;  /* of the field, as users know it: "sys.modules"; NULL for frames */
-    uint32_t thread;   /* index into python->threads; of frames and thread state */
+    ph_addr address;  /* of the frame or the state */
+    const char *name; /* of the field, as users know it: "sys.modules"; NULL for frames */
+    uint32_t thread;  /* index into python->threads; of frames and thread state */
 };
 
 /* Called for every reference of every root; flags may say guess or stale. */
-typedef void (*ph_root_fn)(void *ctx, const struct ph_root *root, ph_addr target, struct ph_label label,
-                           unsigned flags);
+typedef void (*ph_root_fn)(void *ctx, const struct ph_root *root, ph_addr target,
+                           struct ph_label label, unsigned flags);
 void ph_heap_roots(struct ph_objects *objects, ph_root_fn visit, void *ctx);
 
 #endif

@@ -1,12 +1,12 @@
 #include "heap/pools.h"
 
 enum {
-    SMALL_POOL = 4096,   /* to 3.9 */
-    LARGE_POOL = 16384,  /* from 3.10 on */
-    SIZE_CLASSES = 64,   /* 32 of 16 bytes, or 64 of 8 where alignment is 8 */
-    MAX_BLOCK = 512,     /* SMALL_REQUEST_THRESHOLD */
+    SMALL_POOL = 4096,  /* to 3.9 */
+    LARGE_POOL = 16384, /* from 3.10 on */
+    SIZE_CLASSES = 64,  /* 32 of 16 bytes, or 64 of 8 where alignment is 8 */
+    MAX_BLOCK = 512,    /* SMALL_REQUEST_THRESHOLD */
     MAX_ARENA_INDEX = 1 << 20,
-    BYTES_A_VISIT = 1 << 20,   /* scanned between two looks at Ctrl-C */
+    BYTES_A_VISIT = 1 << 20, /* scanned between two looks at Ctrl-C */
 };
 #define WINDOW_GAP   (64ull << 20) /* pools farther apart get windows of their own */
 #define WINDOW_LIMIT (1ull << 40)  /* no window is wider */
@@ -30,19 +30,21 @@ static struct header read_header(const struct ph_python *python, const uint8_t *
     };
 }
 
-/* Whether this is the header of a pool with blocks in use. Eight conditions on six numbers: memory that is no pool does
- * not pass by chance. */
+/* Whether this is the header of a pool with blocks in use. Eight conditions on six numbers: memory
+ * that is no pool does not pass by chance. */
 static bool is_pool(const struct ph_pools *pools, const struct header *h, ph_addr address)
 {
     uint32_t first = pools->header_bytes, end = pools->pool_bytes;
-    if (h->size_class >= SIZE_CLASSES || h->max_next_offset >= end || h->arena_index > MAX_ARENA_INDEX)
+    if (h->size_class >= SIZE_CLASSES || h->max_next_offset >= end ||
+        h->arena_index > MAX_ARENA_INDEX)
         return false;
     uint32_t block = end - h->max_next_offset;
     if (block == 0 || block > MAX_BLOCK || block % 8 != 0)
         return false;
     if (block != (h->size_class + 1) * 16 && block != (h->size_class + 1) * 8)
         return false;
-    if (h->next_offset < first + block || h->next_offset > end || (h->next_offset - first) % block != 0)
+    if (h->next_offset < first + block || h->next_offset > end ||
+        (h->next_offset - first) % block != 0)
         return false;
     if (h->used == 0 || h->used > (end - first) / block)
         return false;
@@ -161,8 +163,7 @@ enum ph_status ph_pools_scan(struct ph_pools *pools, struct ph_python *python,
                              const struct ph_host *host, struct ph_error *err)
 {
     memset(pools, 0, sizeof *pools);
-    pools->pool_bytes =
-        python->layout.traits.pools == PH_POOLS_LARGE ? LARGE_POOL : SMALL_POOL;
+    pools->pool_bytes = python->layout.traits.pools == PH_POOLS_LARGE ? LARGE_POOL : SMALL_POOL;
     pools->header_bytes = ((uint32_t)python->layout.pool_header.size + 15) & ~15u;
     size_t count;
     const struct ph_region *regions = ph_target_regions(python->target, &count);

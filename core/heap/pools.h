@@ -1,9 +1,10 @@
 /*
- * pymalloc's pools (Objects/obmalloc.c): which memory blocks are in use, and which block an address lies in.
+ * pymalloc's pools (Objects/obmalloc.c): which memory blocks are in use, and which block an address
+ * lies in.
  *
- * Pools are found by their headers at pool-aligned addresses of anonymous writable memory, so no symbol is needed, and a
- * stripped interpreter is as good as any. Each block is a slot, numbered in ascending order of address over all pools;
- * what is known of a slot is one byte.
+ * Pools are found by their headers at pool-aligned addresses of anonymous writable memory, so no
+ * symbol is needed, and a stripped interpreter is as good as any. Each block is a slot, numbered in
+ * ascending order of address over all pools; what is known of a slot is one byte.
  */
 #ifndef PH_HEAP_POOLS_H
 #define PH_HEAP_POOLS_H
@@ -18,8 +19,8 @@ enum ph_slot_state {
 };
 
 struct ph_pool {
-    ph_addr address;      /* of the pool header */
-    uint32_t first_slot;  /* number of its first block */
+    ph_addr address;     /* of the pool header */
+    uint32_t first_slot; /* number of its first block */
     uint16_t block_bytes;
     uint16_t block_count;
 };
@@ -35,9 +36,9 @@ struct ph_pools {
     PH_ARRAY(struct ph_pool_window) windows;
     uint8_t *slots; /* enum ph_slot_state of each slot */
     uint32_t slot_count;
-    uint32_t used_count;     /* blocks in use */
-    uint64_t damaged_count;  /* pools whose free list contradicts their count of used blocks */
-    uint32_t pool_bytes;     /* 4 or 16 KiB */
+    uint32_t used_count;    /* blocks in use */
+    uint64_t damaged_count; /* pools whose free list contradicts their count of used blocks */
+    uint32_t pool_bytes;    /* 4 or 16 KiB */
     uint32_t header_bytes;
 };
 
@@ -59,8 +60,8 @@ static inline const struct ph_pool *ph_pools_find(const struct ph_pools *pools, 
     return NULL;
 }
 
-/* The block of a pool that covers an address: its slot and the address's offset in it. False within the header or the
- * unused tail. */
+/* The block of a pool that covers an address: its slot and the address's offset in it. False within
+ * the header or the unused tail. */
 static inline bool ph_pool_block(const struct ph_pools *pools, const struct ph_pool *pool,
                                  ph_addr address, uint32_t *slot, uint32_t *offset)
 {
@@ -76,8 +77,8 @@ static inline bool ph_pool_block(const struct ph_pools *pools, const struct ph_p
     return true;
 }
 
-static inline ph_addr ph_pool_block_address(const struct ph_pools *pools, const struct ph_pool *pool,
-                                            uint32_t slot)
+static inline ph_addr ph_pool_block_address(const struct ph_pools *pools,
+                                            const struct ph_pool *pool, uint32_t slot)
 {
     return pool->address + pools->header_bytes +
            (uint64_t)(slot - pool->first_slot) * pool->block_bytes;

@@ -1,5 +1,6 @@
 /*
- * What holds objects without being one: the interpreters' and threads' states and the frames that run.
+ * What holds objects without being one: the interpreters' and threads' states and the frames that
+ * run.
  */
 #include "heap/heap.h"
 
@@ -11,8 +12,14 @@ struct root_field {
     const char *name;
     size_t layout_member;
 };
-#define INTERP(name, f) {name, offsetof(struct ph_layout, interp.f)}
-#define THREAD(name, f) {name, offsetof(struct ph_layout, tstate.f)}
+#define INTERP(name, f)                                                                            \
+    {                                                                                              \
+        name, offsetof(struct ph_layout, interp.f)                                                 \
+    }
+#define THREAD(name, f)                                                                            \
+    {                                                                                              \
+        name, offsetof(struct ph_layout, tstate.f)                                                 \
+    }
 
 /* PyInterpreterState (Include/internal/pycore_interp.h). */
 static const struct root_field interp_fields[] = {
@@ -95,8 +102,8 @@ static void emit(struct root_walk *w, const char *name, ph_addr target, unsigned
     if (!target)
         return;
     w->root.name = name;
-    w->visit(w->ctx, &w->root, target,
-             (struct ph_label){PH_LABEL_NOTE, (uint64_t)(uintptr_t)name}, flags);
+    w->visit(w->ctx, &w->root, target, (struct ph_label){PH_LABEL_NOTE, (uint64_t)(uintptr_t)name},
+             flags);
 }
 
 static void visit_fields(struct root_walk *w, const struct root_field *fields, size_t count)
@@ -135,7 +142,8 @@ static void visit_atexit(struct root_walk *w)
 static void visit_words(struct root_walk *w, const char *name, int32_t offset, int32_t bytes)
 {
     unsigned word = ph_word_bytes(w->python);
-    for (int32_t at = 0; ph_has(offset) && bytes > 0 && at + (int32_t)word <= bytes; at += (int32_t)word)
+    for (int32_t at = 0; ph_has(offset) && bytes > 0 && at + (int32_t)word <= bytes;
+         at += (int32_t)word)
         emit(w, name, ph_python_word(w->python, w->root.address, offset + at),
              PH_REF_STRONG | PH_REF_GUESS);
 }
@@ -161,14 +169,15 @@ static void visit_interpreter(struct root_walk *w, const struct ph_interpreter *
              ph_python_word(w->python, interp->gc.address, L->gc_state.callbacks), PH_REF_STRONG);
 }
 
-/* The exceptions being handled: a chain that begins in the thread state and goes through generators, which own theirs. */
+/* The exceptions being handled: a chain that begins in the thread state and goes through
+ * generators, which own theirs. */
 static void visit_exceptions(struct root_walk *w, ph_addr tstate)
 {
     const struct ph_layout *L = &w->python->layout;
     ph_addr item = tstate + (uint64_t)L->tstate.exc_state;
     if (ph_has(L->err_stackitem.exc_type))
-        emit(w, "handled exception type", ph_python_word(w->python, item, L->err_stackitem.exc_type),
-             PH_REF_STRONG);
+        emit(w, "handled exception type",
+             ph_python_word(w->python, item, L->err_stackitem.exc_type), PH_REF_STRONG);
     emit(w, "handled exception", ph_python_word(w->python, item, L->err_stackitem.exc_value),
          PH_REF_STRONG);
     if (ph_has(L->err_stackitem.exc_traceback))
@@ -182,8 +191,8 @@ static void visit_frame_ref(void *ctx, ph_addr target, struct ph_label label, un
     w->visit(w->ctx, &w->root, target, label, flags);
 }
 
-/* Frames that no object owns are roots; those of generators and frame objects are visited with their owners. To 3.10
- * the thread refers to its innermost frame object, and that to the next. */
+/* Frames that no object owns are roots; those of generators and frame objects are visited with
+ * their owners. To 3.10 the thread refers to its innermost frame object, and that to the next. */
 static void visit_frames(struct root_walk *w, uint32_t thread)
 {
     const struct ph_visitor v = {visit_frame_ref, w};

@@ -22,8 +22,9 @@
  * The words const, volatile and struct before a type mean nothing; function pointers are written
  * void *; a last field may be an array without a length. Structs may be declared in any order.
  *
- * Files are parsed from the newest to the oldest of a chain of bases, and a name's first declaration
- * counts. Then ph_decls_place() lets libffi place the fields by the rules of the target's ABI.
+ * Files are parsed from the newest to the oldest of a chain of bases, and a name's first
+ * declaration counts. Then ph_decls_place() lets libffi place the fields by the rules of the
+ * target's ABI.
  *
  * The text may be a user's: every error names the file, the line and what was expected, sizes are
  * checked, and nothing recurses.

@@ -28,7 +28,7 @@
 #define ph_has(offset) ((offset) != PH_ABSENT)
 
 /* How a version represents things; the values are named in traits.def and in the .layout files. */
-#define PH_TRAIT(name, ...) enum ph_trait_##name { __VA_ARGS__ };
+#define PH_TRAIT(name, ...) enum ph_trait_##name{__VA_ARGS__};
 #include "layout/traits.def"
 #undef PH_TRAIT
 

@@ -1,5 +1,5 @@
-/* bytes, bytearray, memoryview and the buffer that memoryviews share (Objects/bytesobject.c, bytearrayobject.c,
- * memoryobject.c). */
+/* bytes, bytearray, memoryview and the buffer that memoryviews share (Objects/bytesobject.c,
+ * bytearrayobject.c, memoryobject.c). */
 #include "objects/object.h"
 
 #include "objects/str.h"
@@ -46,8 +46,8 @@ static void bytearray_buffers(struct ph_objects *objects, const struct ph_object
                     allocated(objects, o), "bytes");
 }
 
-static void bytearray_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
-                              struct ph_str *out)
+static void bytearray_summary(struct ph_objects *objects, const struct ph_object *o,
+                              uint64_t max_chars, struct ph_str *out)
 {
     ph_str_append(out, "bytearray(");
     append_bytes(objects, ph_object_ptr(objects, o, objects->python->layout.bytearray.ob_start),
@@ -63,8 +63,8 @@ const struct ph_family ph_family_bytearray = {
 };
 
 /* memory_traverse visits the managed buffer; the exporter in the view is borrowed from that. */
-static void memoryview_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
-                               struct ph_str *out)
+static void memoryview_summary(struct ph_objects *objects, const struct ph_object *o,
+                               uint64_t max_chars, struct ph_str *out)
 {
     (void)max_chars;
     ph_str_appendf(out, "<memory of %" PRId64 " bytes at 0x%" PRIx64 ">",

@@ -11,16 +11,16 @@ enum {
 
 static uint64_t tuple_length(const struct ph_objects *objects, ph_addr tuple)
 {
-    int64_t n = tuple ? (int64_t)ph_python_word(objects->python, tuple,
-                                                objects->python->layout.var.ob_size)
-                      : 0;
+    int64_t n =
+        tuple ? (int64_t)ph_python_word(objects->python, tuple, objects->python->layout.var.ob_size)
+              : 0;
     return n > 0 && n < MAX_SLOTS ? (uint64_t)n : 0;
 }
 
 static ph_addr tuple_item(const struct ph_objects *objects, ph_addr tuple, uint64_t i)
 {
-    int64_t at = objects->python->layout.tuple.ob_item +
-                 (int64_t)(i * ph_word_bytes(objects->python));
+    int64_t at =
+        objects->python->layout.tuple.ob_item + (int64_t)(i * ph_word_bytes(objects->python));
     return i < tuple_length(objects, tuple) ? ph_python_word(objects->python, tuple, at) : 0;
 }
 
@@ -54,7 +54,8 @@ bool ph_code_open(struct ph_objects *objects, ph_addr code, struct ph_code *out)
     return out->locals < MAX_SLOTS && out->stack < MAX_SLOTS;
 }
 
-ph_addr ph_code_slot_name(struct ph_objects *objects, const struct ph_code *code, uint64_t i, bool *is_cell)
+ph_addr ph_code_slot_name(struct ph_objects *objects, const struct ph_code *code, uint64_t i,
+                          bool *is_cell)
 {
     const struct ph_layout *L = &objects->python->layout;
     if (L->traits.code_object == PH_CODE_OBJECT_INLINE) {
@@ -125,8 +126,8 @@ static int64_t read_signed_varint(const uint8_t *table, uint64_t len, uint64_t *
     return value & 1 ? -(int64_t)(value >> 1) : (int64_t)(value >> 1);
 }
 
-/* The location table of 3.11 and later: each entry's first byte has its form in bits 3 to 6 and its length in code
- * units less one below (Objects/locations.md). */
+/* The location table of 3.11 and later: each entry's first byte has its form in bits 3 to 6 and its
+ * length in code units less one below (Objects/locations.md). */
 static int64_t line_by_locations(const uint8_t *table, uint64_t len, int64_t line, int64_t target)
 {
     enum { FORM_NONE = 15, FORM_LONG = 14, FORM_NO_COLUMNS = 13, FORM_ONE_LINE = 10, UNIT = 2 };
@@ -178,14 +179,16 @@ static uint64_t extra_bytes(const struct ph_objects *objects, const struct ph_ob
     const struct ph_layout *L = &objects->python->layout;
     ph_addr extra = ph_object_ptr(objects, o, L->code.co_extra);
     int64_t n = extra ? (int64_t)ph_python_word(objects->python, extra, L->code_extra.ce_size) : 0;
-    return n > 0 && n < MAX_SLOTS ? (uint64_t)L->code_extra.ce_extras +
-                                        (uint64_t)n * ph_word_bytes(objects->python)
-                                  : 0;
+    return n > 0 && n < MAX_SLOTS
+               ? (uint64_t)L->code_extra.ce_extras + (uint64_t)n * ph_word_bytes(objects->python)
+               : 0;
 }
 
-/* The cache of global look-ups that hot code had from 3.8 to 3.10: a map of one byte an instruction, and entries of 32
- * bytes (Objects/codeobject.c: code_sizeof, Include/internal/pycore_code.h: _PyOpcache). */
-static uint64_t opcache_bytes(const struct ph_objects *objects, const struct ph_object *o, uint64_t *map)
+/* The cache of global look-ups that hot code had from 3.8 to 3.10: a map of one byte an
+ * instruction, and entries of 32 bytes (Objects/codeobject.c: code_sizeof,
+ * Include/internal/pycore_code.h: _PyOpcache). */
+static uint64_t opcache_bytes(const struct ph_objects *objects, const struct ph_object *o,
+                              uint64_t *map)
 {
     enum { OPCACHE_ENTRY = 32, UNIT = 2 };
     const struct ph_layout *L = &objects->python->layout;
@@ -211,10 +214,12 @@ static uint64_t code_size(struct ph_objects *objects, const struct ph_object *o)
     uint64_t map, opcache = opcache_bytes(objects, o, &map);
     if (objects->python->layout.traits.code_object == PH_CODE_OBJECT_INLINE)
         return ((ph_size_default(objects, o) + 7) & ~7ull) + extra_bytes(objects, o);
-    return o->type->basicsize + extra_bytes(objects, o) + cell2arg_bytes(objects, o) + opcache + map;
+    return o->type->basicsize + extra_bytes(objects, o) + cell2arg_bytes(objects, o) + opcache +
+           map;
 }
 
-/* To 3.10 a function's code keeps the frame of the last call for the next one (Objects/frameobject.c: frame_dealloc). */
+/* To 3.10 a function's code keeps the frame of the last call for the next one
+ * (Objects/frameobject.c: frame_dealloc). */
 static void visit_zombie_frame(const struct ph_objects *objects, const struct ph_object *o,
                                const struct ph_buffer_visitor *v)
 {
@@ -235,10 +240,11 @@ static void code_buffers(struct ph_objects *objects, const struct ph_object *o,
 {
     const struct ph_layout *L = &objects->python->layout;
     uint64_t map, opcache = opcache_bytes(objects, o, &map);
-    ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_extra), extra_bytes(objects, o), "extra");
+    ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_extra), extra_bytes(objects, o),
+                    "extra");
     if (ph_has(L->code.co_cell2arg))
-        ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_cell2arg), cell2arg_bytes(objects, o),
-                        "cell2arg");
+        ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_cell2arg),
+                        cell2arg_bytes(objects, o), "cell2arg");
     visit_zombie_frame(objects, o, v);
     if (opcache) {
         ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_opcache), opcache, "opcache");
@@ -250,20 +256,25 @@ static void code_buffers(struct ph_objects *objects, const struct ph_object *o,
 }
 
 /* 3.12+: the tuples that co_varnames and its like made when asked. */
-static void code_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+static void code_refs(struct ph_objects *objects, const struct ph_object *o,
+                      const struct ph_visitor *v)
 {
     const struct ph_layout *L = &objects->python->layout;
     if (!ph_has(L->code._co_cached) || L->code_cached.size <= 0)
         return;
     ph_addr cached = ph_object_ptr(objects, o, L->code._co_cached);
     const uint8_t *at =
-        cached ? ph_target_view(objects->python->target, cached, (size_t)L->code_cached.size) : NULL;
+        cached ? ph_target_view(objects->python->target, cached, (size_t)L->code_cached.size)
+               : NULL;
     if (!at)
         return;
     ph_visit_field(v, ph_load_ptr(objects->python, at + L->code_cached._co_code), "co_code");
-    ph_visit_field(v, ph_load_ptr(objects->python, at + L->code_cached._co_varnames), "co_varnames");
-    ph_visit_field(v, ph_load_ptr(objects->python, at + L->code_cached._co_cellvars), "co_cellvars");
-    ph_visit_field(v, ph_load_ptr(objects->python, at + L->code_cached._co_freevars), "co_freevars");
+    ph_visit_field(v, ph_load_ptr(objects->python, at + L->code_cached._co_varnames),
+                   "co_varnames");
+    ph_visit_field(v, ph_load_ptr(objects->python, at + L->code_cached._co_cellvars),
+                   "co_cellvars");
+    ph_visit_field(v, ph_load_ptr(objects->python, at + L->code_cached._co_freevars),
+                   "co_freevars");
 }
 
 static void code_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
@@ -279,21 +290,22 @@ static void code_summary(struct ph_objects *objects, const struct ph_object *o, 
 
 const struct ph_family ph_family_code = {
     .type_names = PH_TYPE_NAMES("code"),
-    .fields = (const struct ph_ref_field[]){PH_REF_FIELD("co_consts", code, co_consts),
-                                            PH_REF_FIELD("co_names", code, co_names),
-                                            PH_REF_FIELD("co_filename", code, co_filename),
-                                            PH_REF_FIELD("co_name", code, co_name),
-                                            PH_REF_FIELD("co_qualname", code, co_qualname),
-                                            PH_REF_FIELD("co_linetable", code, co_linetable),
-                                            PH_REF_FIELD("co_exceptiontable", code, co_exceptiontable),
-                                            PH_REF_FIELD("co_code", code, co_code),
-                                            PH_REF_FIELD("co_code", code, _co_code),
-                                            PH_REF_FIELD("co_varnames", code, co_varnames),
-                                            PH_REF_FIELD("co_freevars", code, co_freevars),
-                                            PH_REF_FIELD("co_cellvars", code, co_cellvars),
-                                            PH_REF_FIELD("names of locals", code, co_localsplusnames),
-                                            PH_REF_FIELD("kinds of locals", code, co_localspluskinds),
-                                            {0}},
+    .fields =
+        (const struct ph_ref_field[]){PH_REF_FIELD("co_consts", code, co_consts),
+                                      PH_REF_FIELD("co_names", code, co_names),
+                                      PH_REF_FIELD("co_filename", code, co_filename),
+                                      PH_REF_FIELD("co_name", code, co_name),
+                                      PH_REF_FIELD("co_qualname", code, co_qualname),
+                                      PH_REF_FIELD("co_linetable", code, co_linetable),
+                                      PH_REF_FIELD("co_exceptiontable", code, co_exceptiontable),
+                                      PH_REF_FIELD("co_code", code, co_code),
+                                      PH_REF_FIELD("co_code", code, _co_code),
+                                      PH_REF_FIELD("co_varnames", code, co_varnames),
+                                      PH_REF_FIELD("co_freevars", code, co_freevars),
+                                      PH_REF_FIELD("co_cellvars", code, co_cellvars),
+                                      PH_REF_FIELD("names of locals", code, co_localsplusnames),
+                                      PH_REF_FIELD("kinds of locals", code, co_localspluskinds),
+                                      {0}},
     .size = code_size,
     .refs = code_refs,
     .buffers = code_buffers,

@@ -28,7 +28,8 @@ struct keys_shape {
     bool unicode_entries;
 };
 
-static bool read_shape(const struct ph_python *python, const uint8_t *header, struct keys_shape *shape)
+static bool read_shape(const struct ph_python *python, const uint8_t *header,
+                       struct keys_shape *shape)
 {
     const struct ph_layout *L = &python->layout;
     if (L->traits.dict_keys == PH_DICT_KEYS_LOG2) {
@@ -47,8 +48,8 @@ static bool read_shape(const struct ph_python *python, const uint8_t *header, st
         shape->index_bytes = shape->size * old_index_bytes(shape->size);
         shape->unicode_entries = false;
     }
-    shape->entry_bytes = (uint32_t)(shape->unicode_entries ? L->dict_unicode_entry.size
-                                                           : L->dict_entry.size);
+    shape->entry_bytes =
+        (uint32_t)(shape->unicode_entries ? L->dict_unicode_entry.size : L->dict_entry.size);
     return true;
 }
 
@@ -103,17 +104,16 @@ bool ph_dict_use_values(struct ph_dict *d, ph_addr values, uint64_t count)
 /* Where the pointers of a dict's ma_values begin: 3.13 puts a header before them. */
 static ph_addr first_value(const struct ph_layout *L, ph_addr values)
 {
-    return L->traits.dict_values == PH_DICT_VALUES_HEADED
-               ? values + (uint64_t)L->dict_values.values
-               : values;
+    return L->traits.dict_values == PH_DICT_VALUES_HEADED ? values + (uint64_t)L->dict_values.values
+                                                          : values;
 }
 
 static bool open_tables(const struct ph_python *python, ph_addr keys, ph_addr values,
                         struct ph_dict *out)
 {
     return ph_dict_keys_open(python, keys, out) &&
-           (!values || ph_dict_use_values(out, first_value(&python->layout, values),
-                                          out->entry_count));
+           (!values ||
+            ph_dict_use_values(out, first_value(&python->layout, values), out->entry_count));
 }
 
 bool ph_dict_open(struct ph_objects *objects, const struct ph_object *o, struct ph_dict *out)
@@ -151,9 +151,10 @@ uint64_t ph_dict_size(struct ph_objects *objects, const struct ph_object *o)
     if (!ph_dict_open(objects, o, &d))
         return bytes;
     if (d.values) {
-        /* _PyDict_SizeOf(): all that the values have room for; from 3.11 on what the shared keys can still use. */
-        uint64_t room = L->traits.dict_keys == PH_DICT_KEYS_LOG2 ? d.entry_count + d.usable
-                                                                 : d.capacity;
+        /* _PyDict_SizeOf(): all that the values have room for; from 3.11 on what the shared keys
+         * can still use. */
+        uint64_t room =
+            L->traits.dict_keys == PH_DICT_KEYS_LOG2 ? d.entry_count + d.usable : d.capacity;
         bytes += room * ph_word_bytes(objects->python);
     }
     return d.keys_refcount == 1 ? bytes + d.keys_bytes : bytes;
@@ -175,8 +176,9 @@ void ph_dict_refs(struct ph_objects *objects, const struct ph_object *o, const s
     struct ph_dict d;
     if (!ph_dict_open(objects, o, &d))
         return;
-    /* Values that lie in an instance are the instance's references (dict_traverse in 3.13); the keys of a table
-     * that is shared are counted by the keys object, and so once for the type that made it. */
+    /* Values that lie in an instance are the instance's references (dict_traverse in 3.13); the
+     * keys of a table that is shared are counted by the keys object, and so once for the type that
+     * made it. */
     bool embedded =
         d.values && values_are_embedded(objects, ph_object_ptr(objects, o, L->dict.ma_values));
     unsigned key_flags = d.values ? PH_REF_STRONG | PH_REF_SHARED : PH_REF_STRONG;
@@ -191,7 +193,7 @@ void ph_dict_refs(struct ph_objects *objects, const struct ph_object *o, const s
 }
 
 void ph_dict_buffers(struct ph_objects *objects, const struct ph_object *o,
-                         const struct ph_buffer_visitor *v)
+                     const struct ph_buffer_visitor *v)
 {
     const struct ph_layout *L = &objects->python->layout;
     ph_addr values = ph_object_ptr(objects, o, L->dict.ma_values);
@@ -206,7 +208,7 @@ void ph_dict_buffers(struct ph_objects *objects, const struct ph_object *o,
 }
 
 void ph_dict_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
-                         struct ph_str *out)
+                     struct ph_str *out)
 {
     (void)max_chars;
     int64_t used = ph_object_ssize(objects, o, objects->python->layout.dict.ma_used);

@@ -7,7 +7,8 @@
  *             if ((value = ph_dict_value(&d, i)))
  *                 use(ph_dict_key(&d, i), value);
  *
- * (Objects/dictobject.c, Include/internal/pycore_dict.h.) All lengths are bounded by the memory that is there.
+ * (Objects/dictobject.c, Include/internal/pycore_dict.h.) All lengths are bounded by the memory
+ * that is there.
  */
 #ifndef PH_OBJECTS_DICT_H
 #define PH_OBJECTS_DICT_H
@@ -46,15 +47,18 @@ static inline ph_addr ph_dict_value(const struct ph_dict *d, uint64_t i)
 {
     if (!d->values)
         return ph_load_ptr(d->python, d->entries + i * d->entry_bytes + d->value_offset);
-    return i < d->value_count ? ph_load_ptr(d->python, d->values + i * ph_word_bytes(d->python)) : 0;
+    return i < d->value_count ? ph_load_ptr(d->python, d->values + i * ph_word_bytes(d->python))
+                              : 0;
 }
 
-/* The value of a str key in the dict at this address, by search; 0 where there is none. Never calls ph_type_at(). */
+/* The value of a str key in the dict at this address, by search; 0 where there is none. Never calls
+ * ph_type_at(). */
 ph_addr ph_dict_get_string(struct ph_objects *objects, ph_addr dict, const char *key);
 
 /* The parts of the dict family, for the families of C types that begin with a dict. */
 uint64_t ph_dict_size(struct ph_objects *objects, const struct ph_object *o);
-void ph_dict_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
+void ph_dict_refs(struct ph_objects *objects, const struct ph_object *o,
+                  const struct ph_visitor *v);
 void ph_dict_buffers(struct ph_objects *objects, const struct ph_object *o,
                      const struct ph_buffer_visitor *v);
 void ph_dict_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
@@ -69,11 +73,13 @@ ph_addr ph_instance_dict(struct ph_objects *objects, const struct ph_object *o);
 /* Bytes before the GC header for managed dicts and weak references, by tp_flags. */
 uint32_t ph_managed_header_bytes(const struct ph_python *python, uint64_t tp_flags);
 /* Visit what an instance holds beside its base's part: attributes or __dict__, and its class. */
-void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
+void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o,
+                      const struct ph_visitor *v);
 /* The buffer of its values, where it lies outside the object (3.11, 3.12). */
 void ph_instance_buffers(struct ph_objects *objects, const struct ph_object *o,
                          const struct ph_buffer_visitor *v);
-/* Visit the buffer of split values that begin at `values`, as ma_values or the managed word says. */
+/* Visit the buffer of split values that begin at `values`, as ma_values or the managed word says.
+ */
 void ph_visit_values_buffer(const struct ph_python *python, const struct ph_dict *d, ph_addr values,
                             const struct ph_buffer_visitor *v);
 

@@ -5,8 +5,9 @@
 #include <inttypes.h>
 
 enum {
-    GEN_COMPLETED = 1, /* gi_frame_state from 1 on: completed, cleared (3.11 to 3.14; pycore_frame.h) */
-    UNIT = 2,          /* bytes of a code unit */
+    GEN_COMPLETED =
+        1,    /* gi_frame_state from 1 on: completed, cleared (3.11 to 3.14; pycore_frame.h) */
+    UNIT = 2, /* bytes of a code unit */
 };
 
 static bool frames_are_objects(const struct ph_objects *objects)
@@ -27,8 +28,7 @@ bool ph_frame_open(struct ph_objects *objects, ph_addr address, struct ph_frame 
         out->previous = ph_object_ptr(objects, &o, L->frame.f_back);
         code = ph_object_ptr(objects, &o, L->frame.f_code);
     } else {
-        const uint8_t *at =
-            ph_target_view(python->target, address, (size_t)L->iframe.localsplus);
+        const uint8_t *at = ph_target_view(python->target, address, (size_t)L->iframe.localsplus);
         if (!at)
             return false;
         out->previous = ph_load_ptr(python, at + L->iframe.previous);
@@ -56,8 +56,8 @@ ph_addr ph_thread_top_frame(const struct ph_objects *objects, const struct ph_py
     return 0;
 }
 
-/* How many evaluation stack slots are in use; *known is false while the frame runs and nothing tells: then all of them
- * may be. */
+/* How many evaluation stack slots are in use; *known is false while the frame runs and nothing
+ * tells: then all of them may be. */
 static uint64_t stack_depth(struct ph_objects *objects, const struct ph_frame *frame, bool *known)
 {
     const struct ph_python *python = objects->python;
@@ -78,7 +78,8 @@ static uint64_t stack_depth(struct ph_objects *objects, const struct ph_frame *f
     return *known ? (uint64_t)depth : frame->code.stack;
 }
 
-static void slot_refs(struct ph_objects *objects, const struct ph_frame *frame, const struct ph_visitor *v)
+static void slot_refs(struct ph_objects *objects, const struct ph_frame *frame,
+                      const struct ph_visitor *v)
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
@@ -102,7 +103,8 @@ static void slot_refs(struct ph_objects *objects, const struct ph_frame *frame, 
     }
 }
 
-/* The fields of an interpreter frame; globals and builtins are borrowed from the function (pycore_frame.h). */
+/* The fields of an interpreter frame; globals and builtins are borrowed from the function
+ * (pycore_frame.h). */
 static void iframe_field_refs(struct ph_objects *objects, ph_addr frame, const struct ph_visitor *v)
 {
     const struct ph_python *python = objects->python;
@@ -117,7 +119,8 @@ static void iframe_field_refs(struct ph_objects *objects, ph_addr frame, const s
              (uint64_t)(uintptr_t) "f_builtins", PH_REF_WEAK);
 }
 
-void ph_frame_refs(struct ph_objects *objects, const struct ph_frame *frame, const struct ph_visitor *v)
+void ph_frame_refs(struct ph_objects *objects, const struct ph_frame *frame,
+                   const struct ph_visitor *v)
 {
     if (!frames_are_objects(objects))
         iframe_field_refs(objects, frame->address, v);
@@ -156,15 +159,16 @@ void ph_frame_describe(struct ph_objects *objects, const struct ph_frame *frame,
     if (!ph_str_object_text(objects, ph_python_word(python, frame->code.address, name), 200, out))
         ph_str_append(out, "?");
     ph_str_append(out, " (");
-    if (!ph_str_object_text(objects, ph_python_word(python, frame->code.address, L->code.co_filename),
-                            400, out))
+    if (!ph_str_object_text(
+            objects, ph_python_word(python, frame->code.address, L->code.co_filename), 400, out))
         ph_str_append(out, "?");
     ph_str_appendf(out, ":%" PRId64 ")", ph_frame_line(objects, frame));
 }
 
 /* ---- objects that have a frame ---- */
 
-/* The interpreter frame of a generator, coroutine or async generator that has not finished (3.11+). */
+/* The interpreter frame of a generator, coroutine or async generator that has not finished (3.11+).
+ */
 static ph_addr generator_iframe(const struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
@@ -192,16 +196,17 @@ bool ph_object_frame(struct ph_objects *objects, const struct ph_object *o, stru
 
 /* ---- the families ---- */
 
-/* Slots of the frame that lies in an object of 3.11 and later: at `start`, which need not be live any more. */
-static uint64_t embedded_size(struct ph_objects *objects, int32_t start,
-                              ph_addr iframe)
+/* Slots of the frame that lies in an object of 3.11 and later: at `start`, which need not be live
+ * any more. */
+static uint64_t embedded_size(struct ph_objects *objects, int32_t start, ph_addr iframe)
 {
     const struct ph_layout *L = &objects->python->layout;
     struct ph_code code;
     uint64_t slots = 0;
     if (ph_code_open(objects, ph_python_word(objects->python, iframe, L->iframe.code), &code))
         slots = code.locals + code.stack;
-    return (uint64_t)start + (uint64_t)L->iframe.localsplus + slots * ph_word_bytes(objects->python);
+    return (uint64_t)start + (uint64_t)L->iframe.localsplus +
+           slots * ph_word_bytes(objects->python);
 }
 
 /* frame_sizeof() in Objects/frameobject.c; to 3.10 the struct has room for one slot already. */
@@ -217,7 +222,8 @@ static uint64_t frame_size(struct ph_objects *objects, const struct ph_object *o
            (frame.code.locals + frame.code.stack - 1) * ph_word_bytes(objects->python);
 }
 
-static void frame_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+static void frame_refs(struct ph_objects *objects, const struct ph_object *o,
+                       const struct ph_visitor *v)
 {
     struct ph_frame frame;
     if (ph_object_frame(objects, o, &frame) && frame.owner == PH_FRAME_OWNED_BY_OBJECT)
@@ -259,10 +265,12 @@ static uint64_t generator_size(struct ph_objects *objects, const struct ph_objec
     return embedded_size(objects, L->gen.gi_iframe, o->address + (uint64_t)L->gen.gi_iframe);
 }
 
-static void generator_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+static void generator_refs(struct ph_objects *objects, const struct ph_object *o,
+                           const struct ph_visitor *v)
 {
     const struct ph_layout *L = &objects->python->layout;
-    /* The exception that it handles while suspended: value alone from 3.11 on, type and traceback before. */
+    /* The exception that it handles while suspended: value alone from 3.11 on, type and traceback
+     * before. */
     int64_t exc = L->gen.gi_exc_state;
     if (ph_has(L->err_stackitem.exc_type))
         ph_visit_field(v, ph_object_ptr(objects, o, exc + L->err_stackitem.exc_type), "exc_type");
@@ -270,7 +278,8 @@ static void generator_refs(struct ph_objects *objects, const struct ph_object *o
     if (ph_has(L->err_stackitem.exc_traceback))
         ph_visit_field(v, ph_object_ptr(objects, o, exc + L->err_stackitem.exc_traceback),
                        "exc_traceback");
-    /* Where a coroutine was made, or what finalizes an async generator: one word, which plain generators leave unset. */
+    /* Where a coroutine was made, or what finalizes an async generator: one word, which plain
+     * generators leave unset. */
     if (strcmp(o->type->body->name, "generator") != 0)
         ph_visit(v, ph_object_ptr(objects, o, L->coro.cr_origin), PH_LABEL_NOTE,
                  (uint64_t)(uintptr_t) "origin or finalizer", PH_REF_STRONG);
@@ -279,8 +288,8 @@ static void generator_refs(struct ph_objects *objects, const struct ph_object *o
         ph_frame_refs(objects, &frame, v);
 }
 
-static void generator_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
-                              struct ph_str *out)
+static void generator_summary(struct ph_objects *objects, const struct ph_object *o,
+                              uint64_t max_chars, struct ph_str *out)
 {
     const struct ph_layout *L = &objects->python->layout;
     struct ph_frame frame;

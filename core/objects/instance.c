@@ -1,6 +1,7 @@
 /*
- * What an instance of a Python class holds beside the part of its base: __dict__, or attribute values without a dict,
- * and its class. The rules changed with nearly every version; each is one case here.
+ * What an instance of a Python class holds beside the part of its base: __dict__, or attribute
+ * values without a dict, and its class. The rules changed with nearly every version; each is one
+ * case here.
  */
 #include "objects/dict.h"
 
@@ -23,13 +24,15 @@ static bool has_managed_dict(const struct ph_python *python, const struct ph_typ
 }
 
 /* The word `words` before the GC header: 1 is the dict (3.11+), 2 the values (3.11). */
-static ph_addr managed_word(const struct ph_python *python, const struct ph_object *o, unsigned words)
+static ph_addr managed_word(const struct ph_python *python, const struct ph_object *o,
+                            unsigned words)
 {
     int64_t before = python->layout.gc_head.size + (int64_t)(words * ph_word_bytes(python));
     return ph_python_word(python, o->address, -before);
 }
 
-/* tp_dictoffset; negative counts from the end of a variable-sized object (_PyObject_GetDictPtr, to 3.11). */
+/* tp_dictoffset; negative counts from the end of a variable-sized object (_PyObject_GetDictPtr,
+ * to 3.11). */
 static ph_addr dict_at_offset(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_python *python = objects->python;
@@ -56,7 +59,8 @@ ph_addr ph_instance_dict(struct ph_objects *objects, const struct ph_object *o)
 }
 
 /* Where the instance's values are now, and how many words they may have; 0 where it has none. */
-static ph_addr find_values(struct ph_objects *objects, const struct ph_object *o, uint64_t *capacity)
+static ph_addr find_values(struct ph_objects *objects, const struct ph_object *o,
+                           uint64_t *capacity)
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
@@ -72,8 +76,7 @@ static ph_addr find_values(struct ph_objects *objects, const struct ph_object *o
     if (!(o->type->flags & PH_TPFLAGS_INLINE_VALUES))
         return 0;
     ph_addr values = o->address + o->type->basicsize;
-    const uint8_t *header =
-        ph_target_view(python->target, values, (size_t)L->dict_values.values);
+    const uint8_t *header = ph_target_view(python->target, values, (size_t)L->dict_values.values);
     if (!header || !header[L->dict_values.valid])
         return 0;
     *capacity = header[L->dict_values.capacity];
@@ -85,18 +88,18 @@ bool ph_instance_values(struct ph_objects *objects, const struct ph_object *o, s
     const struct ph_layout *L = &objects->python->layout;
     uint64_t capacity;
     ph_addr values = find_values(objects, o, &capacity);
-    ph_addr keys = values ? ph_python_word(objects->python, o->type->address,
-                                           L->heap_type.ht_cached_keys)
-                          : 0;
+    ph_addr keys =
+        values ? ph_python_word(objects->python, o->type->address, L->heap_type.ht_cached_keys) : 0;
     return keys && ph_dict_keys_open(objects->python, keys, out) &&
            ph_dict_use_values(out, values, capacity);
 }
 
-void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o,
+                      const struct ph_visitor *v)
 {
     const struct ph_type *type = o->type;
-    bool own_dict = type->dictoffset != type->body->dictoffset ||
-                    has_managed_dict(objects->python, type);
+    bool own_dict =
+        type->dictoffset != type->body->dictoffset || has_managed_dict(objects->python, type);
     for (uint32_t i = 0; i < type->slot_count; i++)
         ph_visit(v, ph_object_ptr(objects, o, type->slots[i].offset), PH_LABEL_MEMBER,
                  type->slots[i].name, PH_REF_STRONG);
@@ -112,8 +115,8 @@ void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o, con
         ph_visit_field(v, type->address, "__class__");
 }
 
-/* 3.11 and 3.12 allocate values with a prefix whose length is the byte before the pointers, for the order of
- * insertion (Objects/dictobject.c: new_values). */
+/* 3.11 and 3.12 allocate values with a prefix whose length is the byte before the pointers, for the
+ * order of insertion (Objects/dictobject.c: new_values). */
 void ph_visit_values_buffer(const struct ph_python *python, const struct ph_dict *d, ph_addr values,
                             const struct ph_buffer_visitor *v)
 {

@@ -1,4 +1,5 @@
-/* int and bool (Objects/longobject.c, Include/cpython/longintrepr.h): 30-bit digits, least significant first. */
+/* int and bool (Objects/longobject.c, Include/cpython/longintrepr.h): 30-bit digits, least
+ * significant first. */
 #include "objects/int_value.h"
 
 #include <inttypes.h>
@@ -7,13 +8,15 @@ enum {
     DIGIT_BYTES = 4,
     DIGIT_BITS = 30,
     MAX_SHOWN_DIGITS = 20, /* 600 bits, 181 decimal digits */
-    TAG_SIGN_MASK = 3,     /* lv_tag, 3.12+: 0 positive, 1 zero, 2 negative; the count is above three bits */
+    TAG_SIGN_MASK =
+        3, /* lv_tag, 3.12+: 0 positive, 1 zero, 2 negative; the count is above three bits */
     TAG_NEGATIVE = 2,
     TAG_COUNT_SHIFT = 3,
 };
 #define MAX_DIGITS (1ull << 40)
 
-static uint64_t digit_count(const struct ph_objects *objects, const struct ph_object *o, bool *negative)
+static uint64_t digit_count(const struct ph_objects *objects, const struct ph_object *o,
+                            bool *negative)
 {
     const struct ph_layout *L = &objects->python->layout;
     uint64_t count;
@@ -29,8 +32,9 @@ static uint64_t digit_count(const struct ph_objects *objects, const struct ph_ob
     return count < MAX_DIGITS ? count : 0;
 }
 
-/* int___sizeof___impl: up to 3.10 the digits alone count, so that 0 has 24 bytes; from 3.11 on one at least. The dict of
- * a subclass never counts; from 3.12 on its slots do, for the size begins at tp_basicsize. */
+/* int___sizeof___impl: up to 3.10 the digits alone count, so that 0 has 24 bytes; from 3.11 on one
+ * at least. The dict of a subclass never counts; from 3.12 on its slots do, for the size begins at
+ * tp_basicsize. */
 static uint64_t int_size(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
@@ -38,8 +42,8 @@ static uint64_t int_size(struct ph_objects *objects, const struct ph_object *o)
     uint64_t count = digit_count(objects, o, &negative);
     if (count == 0 && L->version >= 0x030b0000)
         count = 1;
-    uint64_t start = L->traits.int_digits == PH_INT_DIGITS_TAG ? o->type->basicsize
-                                                               : (uint64_t)L->int_.ob_digit;
+    uint64_t start =
+        L->traits.int_digits == PH_INT_DIGITS_TAG ? o->type->basicsize : (uint64_t)L->int_.ob_digit;
     return start + count * DIGIT_BYTES;
 }
 
@@ -105,8 +109,8 @@ bool ph_int_value(struct ph_objects *objects, ph_addr address, uint64_t *value)
     uint64_t count = digit_count(objects, &o, &negative);
     uint32_t digits[2] = {0};
     for (uint64_t i = 0; i < count && i < 2; i++)
-        digits[i] = ph_python_u32(objects->python, address,
-                                  L->int_.ob_digit + (int64_t)i * DIGIT_BYTES);
+        digits[i] =
+            ph_python_u32(objects->python, address, L->int_.ob_digit + (int64_t)i * DIGIT_BYTES);
     *value = (uint64_t)digits[1] << DIGIT_BITS | digits[0];
     return !negative && count <= 2;
 }

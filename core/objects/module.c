@@ -1,4 +1,5 @@
-/* Modules (Objects/moduleobject.c): the dict, and the state that extension modules keep in memory of their own. */
+/* Modules (Objects/moduleobject.c): the dict, and the state that extension modules keep in memory
+ * of their own. */
 #include "objects/object.h"
 
 #include "objects/str.h"
@@ -6,7 +7,8 @@
 #define MAX_STATE (1 << 20)
 
 /* The module's state; 0 where it has none. *bytes is its size by the definition. */
-static ph_addr module_state(const struct ph_objects *objects, const struct ph_object *o, uint64_t *bytes)
+static ph_addr module_state(const struct ph_objects *objects, const struct ph_object *o,
+                            uint64_t *bytes)
 {
     const struct ph_layout *L = &objects->python->layout;
     ph_addr definition = ph_object_ptr(objects, o, L->module.md_def);
@@ -14,11 +16,13 @@ static ph_addr module_state(const struct ph_objects *objects, const struct ph_ob
     return *bytes > 0 && *bytes <= MAX_STATE ? ph_object_ptr(objects, o, L->module.md_state) : 0;
 }
 
-static void module_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+static void module_refs(struct ph_objects *objects, const struct ph_object *o,
+                        const struct ph_visitor *v)
 {
     uint64_t bytes;
     ph_addr state = module_state(objects, o, &bytes);
-    const uint8_t *at = state ? ph_target_view(objects->python->target, state, (size_t)bytes) : NULL;
+    const uint8_t *at =
+        state ? ph_target_view(objects->python->target, state, (size_t)bytes) : NULL;
     if (at)
         ph_refs_scan(objects, at, bytes, 0, v);
 }
@@ -31,12 +35,12 @@ static void module_buffers(struct ph_objects *objects, const struct ph_object *o
     ph_visit_buffer(v, state, bytes, "module state");
 }
 
-static void module_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
-                           struct ph_str *out)
+static void module_summary(struct ph_objects *objects, const struct ph_object *o,
+                           uint64_t max_chars, struct ph_str *out)
 {
     ph_str_append(out, "<module ");
-    ph_str_object_literal(objects, ph_object_ptr(objects, o, objects->python->layout.module.md_name),
-                          max_chars, out);
+    ph_str_object_literal(
+        objects, ph_object_ptr(objects, o, objects->python->layout.module.md_name), max_chars, out);
     ph_str_append(out, ">");
 }
 

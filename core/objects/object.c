@@ -45,8 +45,8 @@ uint64_t ph_size_default(struct ph_objects *objects, const struct ph_object *o)
     uint64_t items, bytes;
     /* The sign belongs to int (to 3.11); a count that cannot be is not believed. */
     uint64_t count = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
-    if (!ph_mul(count, o->type->itemsize, &items) ||
-        !ph_add(items, o->type->basicsize, &bytes) || bytes > INT64_MAX)
+    if (!ph_mul(count, o->type->itemsize, &items) || !ph_add(items, o->type->basicsize, &bytes) ||
+        bytes > INT64_MAX)
         return o->type->basicsize;
     return bytes;
 }
@@ -88,7 +88,8 @@ uint64_t ph_object_own_bytes(struct ph_objects *objects, const struct ph_object 
     return bytes < o->type->min_bytes ? o->type->min_bytes : bytes;
 }
 
-/* Whether the object itself has a GC header: static types say HAVE_GC and have none (type_is_gc). */
+/* Whether the object itself has a GC header: static types say HAVE_GC and have none (type_is_gc).
+ */
 static bool object_is_gc(const struct ph_objects *objects, const struct ph_object *o)
 {
     if (!o->type->is_gc)
@@ -145,7 +146,8 @@ static void visit_fields(struct ph_objects *objects, const struct ph_object *o,
     for (const struct ph_ref_field *f = o->type->family->fields; f && f->label; f++) {
         int32_t offset;
         memcpy(&offset, (const char *)&objects->python->layout + f->layout_member, sizeof offset);
-        /* A field that the type's own struct is too short for belongs to a relative that shares the family. */
+        /* A field that the type's own struct is too short for belongs to a relative that shares the
+         * family. */
         if (ph_has(offset) &&
             (uint64_t)offset + ph_word_bytes(objects->python) <= o->type->basicsize)
             ph_visit(v, ph_object_ptr(objects, o, offset), f->kind, (uint64_t)(uintptr_t)f->label,
@@ -163,18 +165,21 @@ static struct ph_label word_label(const struct ph_type *type, uint64_t offset)
     return (struct ph_label){PH_LABEL_WORD, offset};
 }
 
-/* What nobody described: from the end of the described base (or of the header) to the end of the C type, and the items
- * of a type whose items are words. The list of weak references is no reference; the instance's __dict__ is named. */
+/* What nobody described: from the end of the described base (or of the header) to the end of the C
+ * type, and the items of a type whose items are words. The list of weak references is no reference;
+ * the instance's __dict__ is named. */
 static void scan_undescribed(struct ph_objects *objects, const struct ph_object *o,
                              const struct ph_visitor *v)
 {
     const struct ph_python *python = objects->python;
     const struct ph_type *type = o->type, *body = type->body;
     unsigned word = ph_word_bytes(python);
-    /* What a struct sequence has beyond a tuple's part is its items, which the tuple's family knows. */
+    /* What a struct sequence has beyond a tuple's part is its items, which the tuple's family
+     * knows. */
     if (type->family == &ph_family_tuple)
         return;
-    uint64_t from = type->described ? type->described->basicsize : (uint64_t)python->layout.object.size;
+    uint64_t from =
+        type->described ? type->described->basicsize : (uint64_t)python->layout.object.size;
     from = (from + word - 1) / word * word;
     for (uint64_t at = from; at + word <= body->basicsize; at += word) {
         if ((int64_t)at == body->weaklistoffset)
@@ -200,7 +205,8 @@ bool ph_type_has_refs(const struct ph_type *type)
            type->described != type->body;
 }
 
-void ph_object_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+void ph_object_refs(struct ph_objects *objects, const struct ph_object *o,
+                    const struct ph_visitor *v)
 {
     const struct ph_family *family = o->type->family;
     visit_fields(objects, o, v);
@@ -247,7 +253,8 @@ static void append_c_string(struct ph_objects *objects, ph_addr text, struct ph_
         ph_str_append(out, "?");
 }
 
-static void append_name(struct ph_objects *objects, const char *before, ph_addr str, struct ph_str *out)
+static void append_name(struct ph_objects *objects, const char *before, ph_addr str,
+                        struct ph_str *out)
 {
     ph_str_append(out, before);
     if (!ph_str_object_text(objects, str, 200, out))

@@ -1,14 +1,16 @@
 /*
- * What an object is: its type, its size as sys.getsizeof says, the references it holds with labels that compose into
- * Python, the buffers that belong to it, and a one-line summary.
+ * What an object is: its type, its size as sys.getsizeof says, the references it holds with labels
+ * that compose into Python, the buffers that belong to it, and a one-line summary.
  *
- * Each family of types (str, dict, frames, deque, ...) is one file with one `const struct ph_family`; families.def
- * lists them by the type names they serve. A type that no family serves is handled by generic.c: tp_basicsize,
- * tp_itemsize and a careful scan of its words.
+ * Each family of types (str, dict, frames, deque, ...) is one file with one `const struct
+ * ph_family`; families.def lists them by the type names they serve. A type that no family serves is
+ * handled by generic.c: tp_basicsize, tp_itemsize and a careful scan of its words.
  *
- * In: a struct ph_python. Not here: which objects there are (heap/), and adding anything up (analysis/).
+ * In: a struct ph_python. Not here: which objects there are (heap/), and adding anything up
+ * (analysis/).
  *
- * To add a type: write its file, add its line to families.def, and add instances to tests/targets/zoo.py.
+ * To add a type: write its file, add its line to families.def, and add instances to
+ * tests/targets/zoo.py.
  */
 #ifndef PH_OBJECTS_OBJECT_H
 #define PH_OBJECTS_OBJECT_H
@@ -38,7 +40,8 @@ enum {
 
 struct ph_family;
 
-/* A named word of an instance: a __slots__ member of a Python class, or a member that a C type declares. */
+/* A named word of an instance: a __slots__ member of a Python class, or a member that a C type
+ * declares. */
 struct ph_member {
     int64_t offset;
     ph_addr name; /* C string in the target */
@@ -47,21 +50,25 @@ struct ph_member {
 /* A type object of the target, read once. */
 struct ph_type {
     ph_addr address;
-    uint32_t id; /* index into ph_objects.types */
-    const char *name; /* "dict", "collections.deque", "__main__.Node": visible text */
-    uint32_t module_len; /* how much of the name is the module: 11 of "collections.deque"; 0 for built-ins */
+    uint32_t id;         /* index into ph_objects.types */
+    const char *name;    /* "dict", "collections.deque", "__main__.Node": visible text */
+    uint32_t module_len; /* how much of the name is the module: 11 of "collections.deque"; 0 for
+                            built-ins */
     const struct ph_type *base; /* tp_base; NULL for object */
     const struct ph_family *family;
-    const struct ph_type *body;      /* the nearest type in the base chain that is not a Python class */
-    const struct ph_type *described; /* the type in the chain that the family serves by name; NULL: none does */
+    const struct ph_type *body; /* the nearest type in the base chain that is not a Python class */
+    const struct ph_type
+        *described; /* the type in the chain that the family serves by name; NULL: none does */
     uint64_t flags;
     uint64_t basicsize, itemsize;
-    uint64_t min_bytes; /* what every instance has: basicsize, but less where a static type has shorter forms */
+    uint64_t min_bytes; /* what every instance has: basicsize, but less where a static type has
+                           shorter forms */
     int64_t dictoffset, weaklistoffset;
-    uint32_t header_bytes; /* what lies before an instance in its block: GC header, managed pre-header */
-    bool is_gc;            /* PH_TPFLAGS_HAVE_GC */
+    uint32_t
+        header_bytes; /* what lies before an instance in its block: GC header, managed pre-header */
+    bool is_gc;       /* PH_TPFLAGS_HAVE_GC */
     bool is_heap;
-    bool is_python_class;           /* made by a class statement or type(), not by C */
+    bool is_python_class;          /* made by a class statement or type(), not by C */
     const struct ph_member *slots; /* of Python classes, inherited ones included */
     uint32_t slot_count;
     const struct ph_member *members; /* object members of the C types in the chain, for labels */
@@ -80,10 +87,11 @@ struct ph_objects {
 bool ph_objects_init(struct ph_objects *objects, struct ph_python *python);
 void ph_objects_deinit(struct ph_objects *objects);
 
-/* The type at this address, read and checked at the first call; NULL if there is no valid type there. */
+/* The type at this address, read and checked at the first call; NULL if there is no valid type
+ * there. */
 const struct ph_type *ph_type_at(struct ph_objects *objects, ph_addr address);
-/* A type object's tp_dict, wherever the version keeps it: static types of 3.12+ have theirs in the (main)
- * interpreter's table (Include/internal/pycore_typeobject.h). 0 where it has none. */
+/* A type object's tp_dict, wherever the version keeps it: static types of 3.12+ have theirs in the
+ * (main) interpreter's table (Include/internal/pycore_typeobject.h). 0 where it has none. */
 ph_addr ph_type_dict(const struct ph_objects *objects, ph_addr type);
 /* Whether `type` is or inherits from the type whose name this is. */
 bool ph_type_inherits(const struct ph_type *type, const char *name);
@@ -100,7 +108,8 @@ struct ph_object {
 /* Look at an object whose type is known. False where its bytes cannot be read. */
 bool ph_object_open(struct ph_objects *objects, ph_addr address, const struct ph_type *type,
                     struct ph_object *out);
-/* Look at an object at an address that is said to be one: reads ob_type. False where that is no valid type. */
+/* Look at an object at an address that is said to be one: reads ob_type. False where that is no
+ * valid type. */
 bool ph_object_at(struct ph_objects *objects, ph_addr address, struct ph_object *out);
 
 /* Fields of the object in view. Offsets come from the layout and lie within min_bytes. */
@@ -114,7 +123,8 @@ static inline int64_t ph_object_ssize(const struct ph_objects *objects, const st
 {
     return ph_load_ssize(objects->python, o->at + offset);
 }
-/* A count of things that the target says it has: 0 where it is negative or more than memory could hold. */
+/* A count of things that the target says it has: 0 where it is negative or more than memory could
+ * hold. */
 static inline uint64_t ph_sane_count(int64_t n)
 {
     return n > 0 && n < 1ll << 40 ? (uint64_t)n : 0;
@@ -130,19 +140,22 @@ static inline int32_t ph_object_int(const struct ph_objects *objects, const stru
     return (int32_t)ph_load_u32(objects->python, o->at + offset);
 }
 /* ob_size, for types that have one. */
-static inline int64_t ph_object_var_size(const struct ph_objects *objects, const struct ph_object *o)
+static inline int64_t ph_object_var_size(const struct ph_objects *objects,
+                                         const struct ph_object *o)
 {
     return ph_object_ssize(objects, o, objects->python->layout.var.ob_size);
 }
 
 /* The reference count as users know it; false where the object is immortal. */
-bool ph_object_refcount(const struct ph_objects *objects, const struct ph_object *o, int64_t *count);
+bool ph_object_refcount(const struct ph_objects *objects, const struct ph_object *o,
+                        int64_t *count);
 
-/* sys.getsizeof(o) as the default implementation and the types' own C __sizeof__ give it, in bytes. Never more than
- * what the target could hold: nonsense lengths are clamped to the base size. */
+/* sys.getsizeof(o) as the default implementation and the types' own C __sizeof__ give it, in bytes.
+ * Never more than what the target could hold: nonsense lengths are clamped to the base size. */
 uint64_t ph_object_sizeof(struct ph_objects *objects, const struct ph_object *o);
 
-/* Bytes of the object itself from its address on, without buffers elsewhere: what its memory block must hold. */
+/* Bytes of the object itself from its address on, without buffers elsewhere: what its memory block
+ * must hold. */
 uint64_t ph_object_own_bytes(struct ph_objects *objects, const struct ph_object *o);
 
 /* ---- references ---- */
@@ -171,9 +184,12 @@ struct ph_label {
 enum ph_ref_flags {
     PH_REF_STRONG = 1, /* owns a count of the target object */
     PH_REF_WEAK = 2,   /* holds nothing: weak references, borrowed back pointers */
-    PH_REF_GUESS = 4,  /* a word that may be a reference: believed only if it is the start of a known object */
-    PH_REF_SHARED = 16, /* beside STRONG: reached through memory that several share, so the count is another's */
-    PH_REF_STALE = 8,  /* a guess from memory that may hold leftovers (the stack of a running frame) */
+    PH_REF_GUESS =
+        4, /* a word that may be a reference: believed only if it is the start of a known object */
+    PH_REF_SHARED = 16, /* beside STRONG: reached through memory that several share, so the count is
+                           another's */
+    PH_REF_STALE =
+        8, /* a guess from memory that may hold leftovers (the stack of a running frame) */
 };
 
 /* Called once a reference; target is never 0. */
@@ -198,14 +214,16 @@ static inline void ph_visit_field(const struct ph_visitor *v, ph_addr target, co
 
 /* Whether instances can hold references at all: str, int and their like cannot. */
 bool ph_type_has_refs(const struct ph_type *type);
-/* Every reference that the object holds: its family's, then what instances of Python classes add (__slots__,
+/* Every reference that the object holds: its family's, then what instances of Python classes add
+ * (__slots__,
  * __dict__ or inline values, __class__). */
-void ph_object_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
+void ph_object_refs(struct ph_objects *objects, const struct ph_object *o,
+                    const struct ph_visitor *v);
 
 /* ---- buffers ---- */
 
-/* Memory that belongs to the object but lies outside it: a list's items, a dict's keys. bytes is what the
- * object uses of it. Not called for memory that is shared (split keys) or static. */
+/* Memory that belongs to the object but lies outside it: a list's items, a dict's keys. bytes is
+ * what the object uses of it. Not called for memory that is shared (split keys) or static. */
 typedef void (*ph_buffer_fn)(void *ctx, ph_addr start, uint64_t bytes, const char *what);
 
 struct ph_buffer_visitor {
@@ -225,8 +243,8 @@ void ph_object_buffers(struct ph_objects *objects, const struct ph_object *o,
 
 /* ---- text ---- */
 
-/* A one-line summary, as repr would begin: 'text', 42, [3 items], <Node at 0x...>. At most max_chars characters of
- * any string. */
+/* A one-line summary, as repr would begin: 'text', 42, [3 items], <Node at 0x...>. At most
+ * max_chars characters of any string. */
 void ph_object_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
                        struct ph_str *out);
 /* The label as Python: ".name", "['key']", "[3]", "local rows". */
@@ -236,35 +254,47 @@ void ph_label_format(struct ph_objects *objects, struct ph_label label, struct p
 
 /* One reference field of a simple type, whose references are pure data. */
 struct ph_ref_field {
-    const char *label;    /* NULL ends the list */
+    const char *label;       /* NULL ends the list */
     enum ph_label_kind kind; /* PH_LABEL_FIELD, or PH_LABEL_NOTE for words that are no attribute */
-    size_t layout_member; /* offsetof(struct ph_layout, STRUCT.FIELD): where the layout keeps the offset */
-    unsigned flags;       /* enum ph_ref_flags */
+    size_t layout_member;    /* offsetof(struct ph_layout, STRUCT.FIELD): where the layout keeps the
+                                offset */
+    unsigned flags;          /* enum ph_ref_flags */
 };
-#define PH_REF_FIELD(label, s, f) {label, PH_LABEL_FIELD, offsetof(struct ph_layout, s.f), PH_REF_STRONG}
+#define PH_REF_FIELD(label, s, f)                                                                  \
+    {                                                                                              \
+        label, PH_LABEL_FIELD, offsetof(struct ph_layout, s.f), PH_REF_STRONG                      \
+    }
 #define PH_REF_FIELD_WEAK(label, s, f)                                                             \
-    {label, PH_LABEL_FIELD, offsetof(struct ph_layout, s.f), PH_REF_WEAK}
-#define PH_REF_NOTE(label, s, f) {label, PH_LABEL_NOTE, offsetof(struct ph_layout, s.f), PH_REF_STRONG}
+    {                                                                                              \
+        label, PH_LABEL_FIELD, offsetof(struct ph_layout, s.f), PH_REF_WEAK                        \
+    }
+#define PH_REF_NOTE(label, s, f)                                                                   \
+    {                                                                                              \
+        label, PH_LABEL_NOTE, offsetof(struct ph_layout, s.f), PH_REF_STRONG                       \
+    }
 /* For a struct whose references another object shows as its own. */
 #define PH_REF_NOTE_SHARED(label, s, f)                                                            \
-    {label, PH_LABEL_NOTE, offsetof(struct ph_layout, s.f), PH_REF_STRONG | PH_REF_SHARED}
+    {                                                                                              \
+        label, PH_LABEL_NOTE, offsetof(struct ph_layout, s.f), PH_REF_STRONG | PH_REF_SHARED       \
+    }
 #define PH_REF_FIELDS(...) ((const struct ph_ref_field[]){__VA_ARGS__, {0}})
 #define PH_STRUCT_OF(s)    offsetof(struct ph_layout, s.size)
 
 struct ph_family {
     const char *const *type_names; /* the tp_names that it serves, NULL-ended; NULL: none by name */
-    /* PH_STRUCT_OF(s): the struct that instances begin with. A type that is smaller, or of a version that has no such
-     * struct, only shares the name and is not served. 0: not checked. */
+    /* PH_STRUCT_OF(s): the struct that instances begin with. A type that is smaller, or of a
+     * version that has no such struct, only shares the name and is not served. 0: not checked. */
     size_t struct_size;
     const struct ph_ref_field *fields; /* visited first; NULL: none */
-    /* __sizeof__() without what sys.getsizeof adds for the collector; NULL: basicsize + |ob_size| * itemsize. */
+    /* __sizeof__() without what sys.getsizeof adds for the collector; NULL: basicsize + |ob_size| *
+     * itemsize. */
     uint64_t (*size)(struct ph_objects *objects, const struct ph_object *o);
     /* Further references within the part that the family describes; NULL: none. */
     void (*refs)(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
     /* What the object's own block must hold; NULL: size() less the buffers. */
     uint64_t (*own_bytes)(struct ph_objects *objects, const struct ph_object *o);
-    /* offsetof(struct ph_layout, ...) where the bytes of the shortest form stand, if a static type of the family
-     * allocates objects shorter than tp_basicsize; 0: it does not. */
+    /* offsetof(struct ph_layout, ...) where the bytes of the shortest form stand, if a static type
+     * of the family allocates objects shorter than tp_basicsize; 0: it does not. */
     size_t short_form;
     /* Buffers outside the object; NULL: none. */
     void (*buffers)(struct ph_objects *objects, const struct ph_object *o,
@@ -278,12 +308,12 @@ struct ph_family {
 uint64_t ph_size_default(struct ph_objects *objects, const struct ph_object *o);
 /* The default size and all buffers, for families whose __sizeof__ counts just that. */
 uint64_t ph_size_with_buffers(struct ph_objects *objects, const struct ph_object *o);
-/* Visit `count` words at `start` in the target as strong references; labels count from 0. Lengths that cannot be are
- * taken for 0. */
+/* Visit `count` words at `start` in the target as strong references; labels count from 0. Lengths
+ * that cannot be are taken for 0. */
 void ph_visit_words(const struct ph_objects *objects, ph_addr start, int64_t count,
                     enum ph_label_kind kind, const struct ph_visitor *v);
-/* Visit each word of `len` bytes at `at` as a guess; labels count offsets from `base`. For memory that a type owns
- * and nobody described, such as a module's state. */
+/* Visit each word of `len` bytes at `at` as a guess; labels count offsets from `base`. For memory
+ * that a type owns and nobody described, such as a module's state. */
 void ph_refs_scan(const struct ph_objects *objects, const uint8_t *at, uint64_t len, uint64_t base,
                   const struct ph_visitor *v);
 /* The families, so that code which treats one specially can compare addresses. */

@@ -1,11 +1,12 @@
-/* Objects without references of their own: object itself, float, complex, None and its like; and the family of types that
- * nobody described. */
+/* Objects without references of their own: object itself, float, complex, None and its like; and
+ * the family of types that nobody described. */
 #include "objects/object.h"
 
 #include <math.h>
 #include <stdio.h>
 
-static double load_double(const struct ph_objects *objects, const struct ph_object *o, int32_t offset)
+static double load_double(const struct ph_objects *objects, const struct ph_object *o,
+                          int32_t offset)
 {
     uint64_t bits = ph_load_u64(objects->python, o->at + offset);
     double value;
@@ -13,8 +14,8 @@ static double load_double(const struct ph_objects *objects, const struct ph_obje
     return value;
 }
 
-/* As repr gives it (Python/pystrtod.c): the shortest decimal that reads back as the same double, with an exponent below
- * 1e-4 and from 1e16 on. */
+/* As repr gives it (Python/pystrtod.c): the shortest decimal that reads back as the same double,
+ * with an exponent below 1e-4 and from 1e16 on. */
 static void append_double(double value, bool point, struct ph_str *out)
 {
     char text[400];
@@ -42,8 +43,8 @@ static void float_summary(struct ph_objects *objects, const struct ph_object *o,
     append_double(load_double(objects, o, objects->python->layout.float_.ob_fval), true, out);
 }
 
-static void complex_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
-                            struct ph_str *out)
+static void complex_summary(struct ph_objects *objects, const struct ph_object *o,
+                            uint64_t max_chars, struct ph_str *out)
 {
     (void)max_chars;
     double imag = load_double(objects, o, objects->python->layout.complex_.imag);

@@ -1,4 +1,5 @@
-/* list and tuple (Objects/listobject.c, tupleobject.c), with the tuples that are structs (Objects/structseq.c). */
+/* list and tuple (Objects/listobject.c, tupleobject.c), with the tuples that are structs
+ * (Objects/structseq.c). */
 #include "objects/object.h"
 
 #include "objects/dict.h"
@@ -26,7 +27,8 @@ static uint64_t list_size(struct ph_objects *objects, const struct ph_object *o)
     return o->type->basicsize + list_room(objects, o);
 }
 
-static void list_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+static void list_refs(struct ph_objects *objects, const struct ph_object *o,
+                      const struct ph_visitor *v)
 {
     ph_visit_words(objects, ph_object_ptr(objects, o, objects->python->layout.list.ob_item),
                    ph_object_var_size(objects, o), PH_LABEL_ITEM, v);
@@ -56,7 +58,8 @@ const struct ph_family ph_family_list = {
 
 /* ---- tuple ---- */
 
-/* A struct sequence shows n_sequence_fields in ob_size and has n_fields; both stand in its type's dict. */
+/* A struct sequence shows n_sequence_fields in ob_size and has n_fields; both stand in its type's
+ * dict. */
 static int64_t tuple_count(struct ph_objects *objects, const struct ph_object *o)
 {
     int64_t count = ph_object_var_size(objects, o);
@@ -68,7 +71,8 @@ static int64_t tuple_count(struct ph_objects *objects, const struct ph_object *o
     return known && (int64_t)fields > count ? (int64_t)fields : count;
 }
 
-static void tuple_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+static void tuple_refs(struct ph_objects *objects, const struct ph_object *o,
+                       const struct ph_visitor *v)
 {
     ph_visit_words(objects, o->address + (uint64_t)objects->python->layout.tuple.ob_item,
                    tuple_count(objects, o), PH_LABEL_ITEM, v);

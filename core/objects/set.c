@@ -1,4 +1,5 @@
-/* set and frozenset (Objects/setobject.c): a table of {key, hash}, in the object while it is small. */
+/* set and frozenset (Objects/setobject.c): a table of {key, hash}, in the object while it is small.
+ */
 #include "objects/object.h"
 
 #include <inttypes.h>
@@ -30,7 +31,8 @@ static uint64_t set_size(struct ph_objects *objects, const struct ph_object *o)
     return bytes;
 }
 
-static void set_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v)
+static void set_refs(struct ph_objects *objects, const struct ph_object *o,
+                     const struct ph_visitor *v)
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;

@@ -1,4 +1,5 @@
-/* Families that are pure data: fields of the layout, each a reference. A type that needs more gets a file of its own. */
+/* Families that are pure data: fields of the layout, each a reference. A type that needs more gets
+ * a file of its own. */
 #include "objects/object.h"
 
 #include "objects/str.h"
@@ -8,17 +9,18 @@
 const struct ph_family ph_family_slice = {
     .type_names = PH_TYPE_NAMES("slice"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("start", slice, start), PH_REF_FIELD("stop", slice, stop),
-                     PH_REF_FIELD("step", slice, step)),
+                            PH_REF_FIELD("step", slice, step)),
 };
 
 const struct ph_family ph_family_range = {
     .type_names = PH_TYPE_NAMES("range"),
-    .fields = PH_REF_FIELDS(PH_REF_FIELD("start", range, start), PH_REF_FIELD("stop", range, stop),
-                     PH_REF_FIELD("step", range, step), PH_REF_FIELD("length", range, length)),
+    .fields =
+        PH_REF_FIELDS(PH_REF_FIELD("start", range, start), PH_REF_FIELD("stop", range, stop),
+                      PH_REF_FIELD("step", range, step), PH_REF_FIELD("length", range, length)),
 };
 
-static void function_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
-                             struct ph_str *out)
+static void function_summary(struct ph_objects *objects, const struct ph_object *o,
+                             uint64_t max_chars, struct ph_str *out)
 {
     ph_addr name = ph_object_ptr(objects, o, objects->python->layout.function.func_qualname);
     ph_str_append(out, "<function ");
@@ -30,39 +32,39 @@ static void function_summary(struct ph_objects *objects, const struct ph_object 
 const struct ph_family ph_family_function = {
     .type_names = PH_TYPE_NAMES("function"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("__code__", function, func_code),
-                     PH_REF_FIELD("__globals__", function, func_globals),
-                     PH_REF_FIELD("__builtins__", function, func_builtins),
-                     PH_REF_FIELD("__name__", function, func_name),
-                     PH_REF_FIELD("__qualname__", function, func_qualname),
-                     PH_REF_FIELD("__defaults__", function, func_defaults),
-                     PH_REF_FIELD("__kwdefaults__", function, func_kwdefaults),
-                     PH_REF_NOTE("closure", function, func_closure),
-                     PH_REF_FIELD("__doc__", function, func_doc),
-                     PH_REF_FIELD("__dict__", function, func_dict),
-                     PH_REF_FIELD("__module__", function, func_module),
-                     PH_REF_FIELD("__annotations__", function, func_annotations),
-                     PH_REF_FIELD("__type_params__", function, func_typeparams)),
+                            PH_REF_FIELD("__globals__", function, func_globals),
+                            PH_REF_FIELD("__builtins__", function, func_builtins),
+                            PH_REF_FIELD("__name__", function, func_name),
+                            PH_REF_FIELD("__qualname__", function, func_qualname),
+                            PH_REF_FIELD("__defaults__", function, func_defaults),
+                            PH_REF_FIELD("__kwdefaults__", function, func_kwdefaults),
+                            PH_REF_NOTE("closure", function, func_closure),
+                            PH_REF_FIELD("__doc__", function, func_doc),
+                            PH_REF_FIELD("__dict__", function, func_dict),
+                            PH_REF_FIELD("__module__", function, func_module),
+                            PH_REF_FIELD("__annotations__", function, func_annotations),
+                            PH_REF_FIELD("__type_params__", function, func_typeparams)),
     .summary = function_summary,
 };
 
 const struct ph_family ph_family_method = {
     .type_names = PH_TYPE_NAMES("method"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("__func__", method, im_func),
-                     PH_REF_FIELD("__self__", method, im_self)),
+                            PH_REF_FIELD("__self__", method, im_self)),
 };
 
 const struct ph_family ph_family_cfunction = {
     .type_names = PH_TYPE_NAMES("builtin_function_or_method"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("__self__", cfunction, m_self),
-                     PH_REF_FIELD("__module__", cfunction, m_module)),
+                            PH_REF_FIELD("__module__", cfunction, m_module)),
 };
 
 /* A C method that wants its defining class (METH_METHOD, 3.9+; Include/cpython/methodobject.h). */
 const struct ph_family ph_family_cmethod = {
     .type_names = PH_TYPE_NAMES("builtin_method"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("__self__", cfunction, m_self),
-                     PH_REF_FIELD("__module__", cfunction, m_module),
-                     PH_REF_FIELD("__objclass__", cmethod, mm_class)),
+                            PH_REF_FIELD("__module__", cfunction, m_module),
+                            PH_REF_FIELD("__objclass__", cmethod, mm_class)),
 };
 
 const struct ph_family ph_family_cell = {
@@ -72,22 +74,22 @@ const struct ph_family ph_family_cell = {
 
 const struct ph_family ph_family_property = {
     .type_names = PH_TYPE_NAMES("property"),
-    .fields =
-        PH_REF_FIELDS(PH_REF_FIELD("fget", property, prop_get), PH_REF_FIELD("fset", property, prop_set),
-               PH_REF_FIELD("fdel", property, prop_del), PH_REF_FIELD("__doc__", property, prop_doc),
-               PH_REF_FIELD("__name__", property, prop_name)),
+    .fields = PH_REF_FIELDS(
+        PH_REF_FIELD("fget", property, prop_get), PH_REF_FIELD("fset", property, prop_set),
+        PH_REF_FIELD("fdel", property, prop_del), PH_REF_FIELD("__doc__", property, prop_doc),
+        PH_REF_FIELD("__name__", property, prop_name)),
 };
 
 const struct ph_family ph_family_staticmethod = {
     .type_names = PH_TYPE_NAMES("staticmethod"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("__func__", staticmethod, sm_callable),
-                     PH_REF_FIELD("__dict__", staticmethod, sm_dict)),
+                            PH_REF_FIELD("__dict__", staticmethod, sm_dict)),
 };
 
 const struct ph_family ph_family_classmethod = {
     .type_names = PH_TYPE_NAMES("classmethod"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("__func__", classmethod, cm_callable),
-                     PH_REF_FIELD("__dict__", classmethod, cm_dict)),
+                            PH_REF_FIELD("__dict__", classmethod, cm_dict)),
 };
 
 /* The name and qualified name are owned, although descr_traverse leaves them out. */
@@ -95,8 +97,8 @@ const struct ph_family ph_family_descriptor = {
     .type_names = PH_TYPE_NAMES("member_descriptor", "getset_descriptor", "method_descriptor",
                                 "classmethod_descriptor", "wrapper_descriptor"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("__objclass__", descr, d_type),
-                     PH_REF_FIELD("__name__", descr, d_name),
-                     PH_REF_FIELD("__qualname__", descr, d_qualname)),
+                            PH_REF_FIELD("__name__", descr, d_name),
+                            PH_REF_FIELD("__qualname__", descr, d_qualname)),
 };
 
 const struct ph_family ph_family_mappingproxy = {
@@ -104,34 +106,38 @@ const struct ph_family ph_family_mappingproxy = {
     .fields = PH_REF_FIELDS(PH_REF_FIELD("mapping", mappingproxy, mapping)),
 };
 
-/* The referent is what a weak reference does not hold; the links to its neighbours are borrowed and left out. */
+/* The referent is what a weak reference does not hold; the links to its neighbours are borrowed and
+ * left out. */
 const struct ph_family ph_family_weakref = {
-    .type_names = PH_TYPE_NAMES("weakref", "weakproxy", "weakcallableproxy", "weakref.ReferenceType",
-                                "weakref.ProxyType", "weakref.CallableProxyType"),
+    .type_names =
+        PH_TYPE_NAMES("weakref", "weakproxy", "weakcallableproxy", "weakref.ReferenceType",
+                      "weakref.ProxyType", "weakref.CallableProxyType"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD_WEAK("referent", weakref, wr_object),
-                     PH_REF_FIELD("__callback__", weakref, wr_callback)),
+                            PH_REF_FIELD("__callback__", weakref, wr_callback)),
 };
 
-/* What subclasses in C append (OSError.filename, ...) is found by the scan of what is not described. */
+/* What subclasses in C append (OSError.filename, ...) is found by the scan of what is not
+ * described. */
 const struct ph_family ph_family_exception = {
     .type_names = PH_TYPE_NAMES("BaseException"),
-    .fields = PH_REF_FIELDS(PH_REF_FIELD("__dict__", exception, dict), PH_REF_FIELD("args", exception, args),
-                     PH_REF_FIELD("__notes__", exception, notes),
-                     PH_REF_FIELD("__traceback__", exception, traceback),
-                     PH_REF_FIELD("__context__", exception, context),
-                     PH_REF_FIELD("__cause__", exception, cause)),
+    .fields = PH_REF_FIELDS(PH_REF_FIELD("__dict__", exception, dict),
+                            PH_REF_FIELD("args", exception, args),
+                            PH_REF_FIELD("__notes__", exception, notes),
+                            PH_REF_FIELD("__traceback__", exception, traceback),
+                            PH_REF_FIELD("__context__", exception, context),
+                            PH_REF_FIELD("__cause__", exception, cause)),
 };
 
 const struct ph_family ph_family_traceback = {
     .type_names = PH_TYPE_NAMES("traceback"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("tb_next", traceback, tb_next),
-                     PH_REF_FIELD("tb_frame", traceback, tb_frame)),
+                            PH_REF_FIELD("tb_frame", traceback, tb_frame)),
 };
 
 /* The cached value is borrowed from the context that holds it (Python/context.c). */
 const struct ph_family ph_family_contextvar = {
     .type_names = PH_TYPE_NAMES("ContextVar", "_contextvars.ContextVar"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("name", contextvar, var_name),
-                     PH_REF_FIELD("default", contextvar, var_default),
-                     PH_REF_FIELD_WEAK("cached", contextvar, var_cached)),
+                            PH_REF_FIELD("default", contextvar, var_default),
+                            PH_REF_FIELD_WEAK("cached", contextvar, var_cached)),
 };

@@ -53,7 +53,8 @@ static bool is_str(const struct ph_python *python, ph_addr address)
                     PH_TPFLAGS_UNICODE_SUBCLASS);
 }
 
-static uint32_t char_at(const struct ph_python *python, const uint8_t *data, uint32_t kind, uint64_t i)
+static uint32_t char_at(const struct ph_python *python, const uint8_t *data, uint32_t kind,
+                        uint64_t i)
 {
     if (kind == 1)
         return data[i];
@@ -61,16 +62,19 @@ static uint32_t char_at(const struct ph_python *python, const uint8_t *data, uin
 }
 
 /* View the first characters, at most *count of them; *count becomes how many are there. */
-static const uint8_t *view_chars(const struct ph_python *python, const struct shape *shape, uint64_t *count)
+static const uint8_t *view_chars(const struct ph_python *python, const struct shape *shape,
+                                 uint64_t *count)
 {
     if (*count > shape->length)
         *count = shape->length;
     if (shape->kind == 0)
         *count = 0;
-    return *count ? ph_target_view(python->target, shape->data, (size_t)(*count * shape->kind)) : NULL;
+    return *count ? ph_target_view(python->target, shape->data, (size_t)(*count * shape->kind))
+                  : NULL;
 }
 
-bool ph_str_object_text(struct ph_objects *objects, ph_addr str, uint64_t max_chars, struct ph_str *out)
+bool ph_str_object_text(struct ph_objects *objects, ph_addr str, uint64_t max_chars,
+                        struct ph_str *out)
 {
     const struct ph_python *python = objects->python;
     struct shape shape;
@@ -152,7 +156,8 @@ static uint64_t utf8_bytes(const struct ph_objects *objects, const struct ph_obj
     return utf8 && utf8 != shape->data && len < MAX_LENGTH ? len + 1 : 0;
 }
 
-/* Bytes of the wchar_t form where it is memory of its own (to 3.11; wchar_t has 4 bytes on Linux). */
+/* Bytes of the wchar_t form where it is memory of its own (to 3.11; wchar_t has 4 bytes on Linux).
+ */
 static uint64_t wstr_bytes(const struct ph_objects *objects, const struct ph_object *o,
                            const struct shape *shape)
 {
@@ -195,7 +200,8 @@ static void str_buffers(struct ph_objects *objects, const struct ph_object *o,
         ph_visit_buffer(v, shape.data, (shape.length + 1) * shape.kind, "characters");
     uint64_t bytes = utf8_bytes(objects, o, &shape);
     if (bytes)
-        ph_visit_buffer(v, ph_python_word(objects->python, o->address, L->compact_str.utf8), bytes, "UTF-8");
+        ph_visit_buffer(v, ph_python_word(objects->python, o->address, L->compact_str.utf8), bytes,
+                        "UTF-8");
     bytes = wstr_bytes(objects, o, &shape);
     if (bytes)
         ph_visit_buffer(v, ph_object_ptr(objects, o, L->ascii.wstr), bytes, "wchar_t");

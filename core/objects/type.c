@@ -1,5 +1,5 @@
-/* Type objects themselves (Objects/typeobject.c): type_traverse, type_sizeof, and the tables in which interpreters of
- * 3.12 and later keep what static types cannot share. */
+/* Type objects themselves (Objects/typeobject.c): type_traverse, type_sizeof, and the tables in
+ * which interpreters of 3.12 and later keep what static types cannot share. */
 #include "objects/type.h"
 
 #include "objects/dict.h"
@@ -8,8 +8,9 @@
 
 enum { MAX_STATIC_TYPES = 200 }; /* _Py_MAX_MANAGED_STATIC_BUILTIN_TYPES */
 
-/* The state of a static type in one interpreter; NULL where it has none (3.12+: managed_static_type_state_get). The
- * type's own tp_subclasses holds its index, counted from one. */
+/* The state of a static type in one interpreter; NULL where it has none (3.12+:
+ * managed_static_type_state_get). The type's own tp_subclasses holds its index, counted from one.
+ */
 static const uint8_t *static_state(const struct ph_python *python, ph_addr interp, ph_addr type)
 {
     const struct ph_layout *L = &python->layout;
@@ -43,7 +44,8 @@ ph_addr ph_type_dict(const struct ph_objects *objects, ph_addr type)
     return state ? ph_load_ptr(python, state + python->layout.static_type_state.tp_dict) : 0;
 }
 
-static void static_type_refs(const struct ph_python *python, ph_addr type, const struct ph_visitor *v)
+static void static_type_refs(const struct ph_python *python, ph_addr type,
+                             const struct ph_visitor *v)
 {
     const struct ph_layout *L = &python->layout;
     for (uint32_t i = 0; i < python->interpreters.count; i++) {
@@ -56,7 +58,8 @@ static void static_type_refs(const struct ph_python *python, ph_addr type, const
     }
 }
 
-static void heap_type_refs(struct ph_objects *objects, const uint8_t *at, const struct ph_visitor *v)
+static void heap_type_refs(struct ph_objects *objects, const uint8_t *at,
+                           const struct ph_visitor *v)
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
@@ -66,7 +69,8 @@ static void heap_type_refs(struct ph_objects *objects, const uint8_t *at, const 
     if (ph_has(L->heap_type.ht_module))
         ph_visit(v, ph_load_ptr(python, at + L->heap_type.ht_module), PH_LABEL_NOTE,
                  (uint64_t)(uintptr_t) "defining module", PH_REF_STRONG);
-    /* The keys that instances share are counted here once, for their table belongs to the type first. */
+    /* The keys that instances share are counted here once, for their table belongs to the type
+     * first. */
     struct ph_dict keys;
     if (!ph_dict_keys_open(python, ph_load_ptr(python, at + L->heap_type.ht_cached_keys), &keys))
         return;
@@ -124,19 +128,20 @@ uint64_t ph_type_size(struct ph_objects *objects, const struct ph_object *o)
 }
 
 void ph_type_buffers(struct ph_objects *objects, const struct ph_object *o,
-                         const struct ph_buffer_visitor *v)
+                     const struct ph_buffer_visitor *v)
 {
     const uint8_t *heap = view_heap_type(objects, o);
     struct ph_dict keys;
-    if (heap && ph_dict_keys_open(objects->python,
-                                  ph_load_ptr(objects->python,
-                                              heap + objects->python->layout.heap_type.ht_cached_keys),
-                                  &keys))
+    if (heap &&
+        ph_dict_keys_open(
+            objects->python,
+            ph_load_ptr(objects->python, heap + objects->python->layout.heap_type.ht_cached_keys),
+            &keys))
         ph_visit_buffer(v, keys.keys_address, keys.keys_bytes, "shared keys");
 }
 
 void ph_type_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
-                         struct ph_str *out)
+                     struct ph_str *out)
 {
     const struct ph_type *type = ph_type_at(objects, o->address);
     (void)max_chars;

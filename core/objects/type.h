@@ -5,7 +5,8 @@
 #include "objects/object.h"
 
 uint64_t ph_type_size(struct ph_objects *objects, const struct ph_object *o);
-void ph_type_refs(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
+void ph_type_refs(struct ph_objects *objects, const struct ph_object *o,
+                  const struct ph_visitor *v);
 void ph_type_buffers(struct ph_objects *objects, const struct ph_object *o,
                      const struct ph_buffer_visitor *v);
 void ph_type_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,

@@ -1,5 +1,6 @@
 /*
- * The type table: each type object of the target is read once, checked, named, and given its family.
+ * The type table: each type object of the target is read once, checked, named, and given its
+ * family.
  */
 #include "objects/object.h"
 
@@ -56,9 +57,10 @@ static size_t name_static_type(const char *tp_name, size_t len, struct ph_str *o
     return module_len;
 }
 
-/* type.__module__ + "." + type.__qualname__ of a heap type (Objects/typeobject.c: type_module, type_qualname). */
+/* type.__module__ + "." + type.__qualname__ of a heap type (Objects/typeobject.c: type_module,
+ * type_qualname). */
 static size_t name_heap_type(struct ph_objects *objects, const uint8_t *at, const char *tp_name,
-                           size_t len, struct ph_str *out)
+                             size_t len, struct ph_str *out)
 {
     const struct ph_layout *L = &objects->python->layout;
     ph_addr dict = ph_load_ptr(objects->python, at + L->type.tp_dict);
@@ -104,15 +106,16 @@ static void name_type(struct ph_objects *objects, struct ph_type *type, const ui
 
 struct member_list PH_ARRAY_BODY(struct ph_member);
 
-/* Append the object members of a PyMemberDef table that ends with a NULL name, or after `limit` entries. */
+/* Append the object members of a PyMemberDef table that ends with a NULL name, or after `limit`
+ * entries. */
 static void read_members(struct ph_objects *objects, ph_addr table, uint64_t limit,
                          const struct ph_type *type, struct member_list *out)
 {
     const struct ph_layout *L = &objects->python->layout;
     for (uint64_t i = 0; table && i < limit; i++) {
-        const uint8_t *def = ph_target_view(objects->python->target,
-                                            table + i * (uint64_t)L->member_def.size,
-                                            (size_t)L->member_def.size);
+        const uint8_t *def =
+            ph_target_view(objects->python->target, table + i * (uint64_t)L->member_def.size,
+                           (size_t)L->member_def.size);
         ph_addr name = def ? ph_load_ptr(objects->python, def + L->member_def.name) : 0;
         if (!name)
             return;
@@ -157,7 +160,8 @@ static void read_type_members(struct ph_objects *objects, const uint8_t *at, str
     struct member_list slots = {0}, members = {0};
     ph_addr table = ph_load_ptr(python, at + L->type.tp_members);
     if (type->is_python_class) {
-        /* The members of __slots__ follow the heap type struct, ob_size of them (PyHeapType_GET_MEMBERS). */
+        /* The members of __slots__ follow the heap type struct, ob_size of them
+         * (PyHeapType_GET_MEMBERS). */
         int64_t n = ph_load_ssize(python, at + L->var.ob_size);
         read_members(objects, table, n > 0 && n < MAX_MEMBERS ? (uint64_t)n : 0, type, &slots);
     } else {
@@ -173,7 +177,8 @@ static void read_type_members(struct ph_objects *objects, const uint8_t *at, str
 
 /* ---- families ---- */
 
-static bool holds_struct(const struct ph_layout *L, const struct ph_family *family, uint64_t basicsize)
+static bool holds_struct(const struct ph_layout *L, const struct ph_family *family,
+                         uint64_t basicsize)
 {
     int32_t bytes;
     memcpy(&bytes, (const char *)L + family->struct_size, sizeof bytes);
@@ -192,8 +197,8 @@ static const struct ph_family *family_by_name(const struct ph_layout *L, const c
     return NULL;
 }
 
-/* A class statement makes tp_name point into the str in ht_name (Objects/typeobject.c: type_new, type_set_name);
- * PyType_FromSpec makes it point to the spec's own text or a copy of it. */
+/* A class statement makes tp_name point into the str in ht_name (Objects/typeobject.c: type_new,
+ * type_set_name); PyType_FromSpec makes it point to the spec's own text or a copy of it. */
 static bool is_python_class(struct ph_objects *objects, const uint8_t *at, ph_addr tp_name)
 {
     const struct ph_layout *L = &objects->python->layout;
@@ -225,7 +230,8 @@ static void choose_family(const struct ph_layout *L, struct ph_type *type, const
 
 /* ---- reading one type ---- */
 
-/* What lies before an instance in its memory block (Include/internal/pycore_object.h, pycore_gc.h). */
+/* What lies before an instance in its memory block (Include/internal/pycore_object.h, pycore_gc.h).
+ */
 static uint32_t header_bytes(const struct ph_python *python, uint64_t flags)
 {
     uint32_t bytes = flags & PH_TPFLAGS_HAVE_GC ? (uint32_t)python->layout.gc_head.size : 0;
@@ -313,12 +319,13 @@ const struct ph_type *ph_type_at(struct ph_objects *objects, ph_addr address)
         return known ? objects->types.items[known - 1] : NULL;
     if (!address)
         return NULL;
-    /* Bases first. The chain is followed without recursion; it ends at object, or at a type known already. */
+    /* Bases first. The chain is followed without recursion; it ends at object, or at a type known
+     * already. */
     ph_addr chain[MAX_BASES];
     uint32_t depth = 0;
     const struct ph_type *base = NULL;
-    for (ph_addr at = address; at; at = ph_python_word(objects->python, at,
-                                                       objects->python->layout.type.tp_base)) {
+    for (ph_addr at = address; at;
+         at = ph_python_word(objects->python, at, objects->python->layout.type.tp_base)) {
         if (ph_map_find(&objects->type_ids, at, &known)) {
             base = known ? objects->types.items[known - 1] : NULL;
             if (!base)

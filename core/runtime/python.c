@@ -31,8 +31,8 @@ static ph_addr optional_word(const struct ph_python *python, ph_addr base, int32
     return ph_has(offset) ? ph_python_word(python, base, offset) : 0;
 }
 
-/* Up to 3.9 a few static types are in use that PyType_Ready() never saw, such as functools.KeyWrapper: they name no base
- * and have no mro. */
+/* Up to 3.9 a few static types are in use that PyType_Ready() never saw, such as
+ * functools.KeyWrapper: they name no base and have no mro. */
 static bool is_unready_type(const struct ph_python *python, ph_addr type)
 {
     const struct ph_layout *L = &python->layout;
@@ -41,8 +41,10 @@ static bool is_unready_type(const struct ph_python *python, ph_addr type)
                             : NULL;
     return at && ph_load_ptr(python, at + L->object.ob_type) == python->type_type &&
            !(ph_load_ptr(python, at + L->type.tp_flags) & (TPFLAGS_HEAPTYPE | TPFLAGS_READY)) &&
-           !ph_load_ptr(python, at + L->type.tp_mro) && !ph_load_ptr(python, at + L->type.tp_base) &&
-           ph_load_ptr(python, at + L->type.tp_name) && ph_load_ptr(python, at + L->type.tp_dealloc);
+           !ph_load_ptr(python, at + L->type.tp_mro) &&
+           !ph_load_ptr(python, at + L->type.tp_base) &&
+           ph_load_ptr(python, at + L->type.tp_name) &&
+           ph_load_ptr(python, at + L->type.tp_dealloc);
 }
 
 bool ph_python_is_type(const struct ph_python *python, ph_addr type)
@@ -64,7 +66,8 @@ bool ph_python_is_type(const struct ph_python *python, ph_addr type)
     return false;
 }
 
-/* Whether the object's type has this tp_name. Only for the first checks, where no type table stands yet. */
+/* Whether the object's type has this tp_name. Only for the first checks, where no type table stands
+ * yet. */
 static bool has_type_name(const struct ph_python *python, ph_addr object, const char *name)
 {
     ph_addr type = ph_python_word(python, object, python->layout.object.ob_type);
@@ -81,8 +84,7 @@ static bool is_gc_list(const struct ph_python *python, ph_addr head)
     const struct ph_layout *L = &python->layout;
     ph_addr next = ph_python_word(python, head, L->gc_head.next) & ~(ph_addr)3;
     ph_addr prev = ph_python_word(python, head, L->gc_head.prev) & ~(ph_addr)3;
-    return next && prev &&
-           (ph_python_word(python, next, L->gc_head.prev) & ~(ph_addr)3) == head &&
+    return next && prev && (ph_python_word(python, next, L->gc_head.prev) & ~(ph_addr)3) == head &&
            (ph_python_word(python, prev, L->gc_head.next) & ~(ph_addr)3) == head;
 }
 
@@ -90,15 +92,17 @@ static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_g
 {
     const struct ph_layout *L = &python->layout;
     *gc = (struct ph_gc){.address = address};
-    /* generation0 holds the address of the youngest list; some distributions' builds place the array itself a word
-     * half earlier than the declared struct says, so the pointer is believed and the table is the fallback. */
+    /* generation0 holds the address of the youngest list; some distributions' builds place the
+     * array itself a word half earlier than the declared struct says, so the pointer is believed
+     * and the table is the fallback. */
     ph_addr first = optional_word(python, address, L->gc_state.generation0);
     if (!first || !is_gc_list(python, first))
         first = address + (uint64_t)L->gc_state.generations;
     for (int i = 0; i < PH_GENERATIONS; i++) {
         ph_addr head = first + (uint64_t)i * (uint64_t)L->gc_generation.size;
-        /* During a collection the links of a young list may be in use for reference counts, yet the heads of all
-         * generations stay linked; an interpreter that is only being made has none yet. */
+        /* During a collection the links of a young list may be in use for reference counts, yet the
+         * heads of all generations stay linked; an interpreter that is only being made has none
+         * yet. */
         if (!is_gc_list(python, head))
             return false;
         gc->lists[i] = (struct ph_gc_list){
@@ -140,8 +144,8 @@ static bool read_interpreters(struct ph_python *python)
     }
     if (python->interpreters.count == 0)
         return false;
-    /* CPython links the newest first; users expect the main interpreter first. The shared collector of 3.8 stays
-     * with whichever is first. */
+    /* CPython links the newest first; users expect the main interpreter first. The shared collector
+     * of 3.8 stays with whichever is first. */
     struct ph_interpreter *items = python->interpreters.items;
     struct ph_interpreter first = items[0];
     items[0] = items[main_index];
@@ -241,7 +245,8 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
                           "it is starting, ending, damaged, or built with unknown options",
                           python->version);
     }
-    /* Nothing tells the version: an interpreter that has not made sys.version. The tables check themselves. */
+    /* Nothing tells the version: an interpreter that has not made sys.version. The tables check
+     * themselves. */
     const char *name;
     for (size_t i = 0; (name = ph_layout_version_name(i)) != NULL; i++) {
         char full[40];
@@ -264,7 +269,8 @@ static unsigned read_build(const struct ph_python *python)
         build |= PH_BUILD_DEBUG;
     if (ph_target_symbol(python->target, "_Py_MergeZeroLocalRefcount", &symbol, NULL) == PH_OK)
         build |= PH_BUILD_FREE_THREADED;
-    /* Trace-refs builds up to 3.12 put two links before ob_refcnt: the type of type is then three words in. */
+    /* Trace-refs builds up to 3.12 put two links before ob_refcnt: the type of type is then three
+     * words in. */
     ph_addr type;
     unsigned word = ph_target_info(python->target)->word_bytes;
     uint64_t here = 0, later = 0;
@@ -292,14 +298,16 @@ static enum ph_status find_runtime(struct ph_target *target, ph_addr *runtime, s
         return PH_OK;
     const char *missing = ph_target_missing_file(target, 0);
     if (missing)
-        return ph_fail(err, PH_NOT_FOUND,
-                       "no Python interpreter found, but files of the process are missing (%.120s); "
-                       "give --exe or --sysroot",
-                       missing);
+        return ph_fail(
+            err, PH_NOT_FOUND,
+            "no Python interpreter found, but files of the process are missing (%.120s); "
+            "give --exe or --sysroot",
+            missing);
     ph_addr symbol;
     char version[32];
     uint32_t hex = 0;
-    /* Up to 3.6 there is no _PyRuntime; any of the interpreter's variables shows where its data is. */
+    /* Up to 3.6 there is no _PyRuntime; any of the interpreter's variables shows where its data is.
+     */
     if (ph_target_symbol(target, "PyType_Type", &symbol, NULL) == PH_OK)
         hex = ph_version_read(target, symbol);
     if (hex)
@@ -310,7 +318,8 @@ static enum ph_status find_runtime(struct ph_target *target, ph_addr *runtime, s
                    "no Python interpreter in this process (no module defines _PyRuntime)");
 }
 
-enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out, struct ph_error *err)
+enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out,
+                              struct ph_error *err)
 {
     struct ph_python *python = ph_calloc(1, sizeof *python);
     if (!python)

@@ -1,11 +1,13 @@
 /*
- * The interpreter in the target: where it is, which CPython it is and how it was built, its sub-interpreters,
- * threads and garbage collector lists.
+ * The interpreter in the target: where it is, which CPython it is and how it was built, its
+ * sub-interpreters, threads and garbage collector lists.
  *
- * In: a target. Out: a struct ph_python with every place confirmed by self-checks (list heads linked both ways,
- * pointers back, types that are types), so that what stands above can believe it. Not here: what objects look like.
+ * In: a target. Out: a struct ph_python with every place confirmed by self-checks (list heads
+ * linked both ways, pointers back, types that are types), so that what stands above can believe it.
+ * Not here: what objects look like.
  *
- * Loads below decode plain pointers that ph_target_view() gave; they know the target's word width and byte order.
+ * Loads below decode plain pointers that ph_target_view() gave; they know the target's word width
+ * and byte order.
  */
 #ifndef PH_RUNTIME_PYTHON_H
 #define PH_RUNTIME_PYTHON_H
@@ -14,7 +16,8 @@
 #include "layout/layout.h"
 #include "target/target.h"
 
-/* How the interpreter was built, or what its allocators are: the words of "build" in the documents. */
+/* How the interpreter was built, or what its allocators are: the words of "build" in the documents.
+ */
 enum ph_build {
     PH_BUILD_DEBUG = 1,
     PH_BUILD_TRACE_REFS = 2,
@@ -27,8 +30,9 @@ enum {
 };
 
 struct ph_gc_list {
-    ph_addr head;     /* the list head, a GC header without an object; 0 where there is none */
-    uint32_t count;   /* allocations less deallocations since the last collection, as the collector counts */
+    ph_addr head;   /* the list head, a GC header without an object; 0 where there is none */
+    uint32_t count; /* allocations less deallocations since the last collection, as the collector
+                       counts */
     uint32_t threshold;
 };
 
@@ -48,29 +52,30 @@ struct ph_interpreter {
 };
 
 struct ph_python_thread {
-    ph_addr address; /* PyThreadState */
+    ph_addr address;      /* PyThreadState */
     uint32_t interpreter; /* index into interpreters */
     uint64_t ident;       /* pthread_self(), as threading.get_ident() says */
     uint64_t native_id;   /* kernel thread id; 0 where unknown */
-    const char *name;     /* the kernel's name of the thread; "" where unknown; owned by the target */
+    const char *name; /* the kernel's name of the thread; "" where unknown; owned by the target */
 };
 
 struct ph_python {
     struct ph_target *target; /* borrowed */
     struct ph_layout layout;
-    uint32_t version_hex; /* PY_VERSION_HEX: 0x030b07f0 is 3.11.7 final */
-    unsigned build;       /* enum ph_build */
-    char version[32];     /* "3.11.7", "3.13.0rc1" */
-    ph_addr runtime;      /* _PyRuntime */
-    ph_addr type_type;    /* PyType_Type */
+    uint32_t version_hex;                         /* PY_VERSION_HEX: 0x030b07f0 is 3.11.7 final */
+    unsigned build;                               /* enum ph_build */
+    char version[32];                             /* "3.11.7", "3.13.0rc1" */
+    ph_addr runtime;                              /* _PyRuntime */
+    ph_addr type_type;                            /* PyType_Type */
     PH_ARRAY(struct ph_interpreter) interpreters; /* main interpreter first */
     PH_ARRAY(struct ph_python_thread) threads;
-    bool swap;  /* the target's byte order is not ours */
-    bool wide;  /* 8-byte words */
+    bool swap; /* the target's byte order is not ours */
+    bool wide; /* 8-byte words */
 };
 
-/* Find the interpreter. *out is owned by the caller. PH_NOT_FOUND where there is no CPython; PH_UNSUPPORTED with
- * the version's name where we have no table for it; PH_BAD_DATA where no table passes the self-checks. */
+/* Find the interpreter. *out is owned by the caller. PH_NOT_FOUND where there is no CPython;
+ * PH_UNSUPPORTED with the version's name where we have no table for it; PH_BAD_DATA where no table
+ * passes the self-checks. */
 enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out,
                               struct ph_error *err) PH_MUST_USE;
 void ph_python_close(struct ph_python *python); /* NULL is fine */
@@ -116,7 +121,8 @@ static inline unsigned ph_word_bytes(const struct ph_python *python)
     return python->wide ? 8 : 4;
 }
 
-/* The word at base + offset in the target; 0 where it cannot be read. For one-off reads; loops take a view. */
+/* The word at base + offset in the target; 0 where it cannot be read. For one-off reads; loops take
+ * a view. */
 ph_addr ph_python_word(const struct ph_python *python, ph_addr base, int64_t offset);
 /* The 32-bit word there; 0 where it cannot be read. */
 uint32_t ph_python_u32(const struct ph_python *python, ph_addr base, int64_t offset);

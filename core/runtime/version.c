@@ -58,7 +58,8 @@ const char *ph_version_format(char buf[32], uint32_t hex)
     return buf;
 }
 
-/* The text that Py_GetVersion() leaves behind: "3.9.18 (main, Feb  1 2024, 00:00:00) \n[GCC 12.2.0]". */
+/* The text that Py_GetVersion() leaves behind: "3.9.18 (main, Feb  1 2024, 00:00:00)
+ * \n[GCC 12.2.0]". */
 static uint32_t version_in_bytes(const char *bytes, size_t len)
 {
     for (const char *p = bytes, *end = bytes + len; p < end;) {
@@ -69,8 +70,11 @@ static uint32_t version_in_bytes(const char *bytes, size_t len)
         while (start > bytes && p - start < 12 && start[-1] > ' ' && start[-1] < 127)
             start--;
         bool alone = start == bytes || start[-1] == 0;
-        uint32_t hex = alone && (*start == '3' || *start == '2') ? ph_version_parse(start, (size_t)(p - start)) : 0;
-        const char *compiler = hex ? memchr(p, '[', (size_t)(end - p) < 160 ? (size_t)(end - p) : 160) : NULL;
+        uint32_t hex = alone && (*start == '3' || *start == '2')
+                           ? ph_version_parse(start, (size_t)(p - start))
+                           : 0;
+        const char *compiler =
+            hex ? memchr(p, '[', (size_t)(end - p) < 160 ? (size_t)(end - p) : 160) : NULL;
         if (compiler)
             return hex;
         p += 2;
@@ -78,7 +82,8 @@ static uint32_t version_in_bytes(const char *bytes, size_t len)
     return 0;
 }
 
-/* Look through the data and bss of the module that holds _PyRuntime: writable memory close to it. */
+/* Look through the data and bss of the module that holds _PyRuntime: writable memory close to it.
+ */
 static uint32_t version_in_bss(struct ph_target *target, ph_addr runtime)
 {
     const uint64_t reach = 8u << 20;
@@ -106,8 +111,7 @@ uint32_t ph_version_read(struct ph_target *target, ph_addr runtime)
         ph_target_word(target, symbol, &value) && value >> 24 == 3)
         return (uint32_t)value;
     const char *cookie = ph_target_view(target, runtime, 16);
-    if (cookie && memcmp(cookie, "xdebugpy", 8) == 0 &&
-        ph_target_u64(target, runtime + 8, &value))
+    if (cookie && memcmp(cookie, "xdebugpy", 8) == 0 && ph_target_u64(target, runtime + 8, &value))
         return (uint32_t)value;
     return version_in_bss(target, runtime);
 }

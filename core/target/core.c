@@ -138,8 +138,8 @@ static ph_addr fill_from_file(struct ph_target *t, struct ph_span *span,
 }
 
 /* Fill [start, end) of the span from a source; returns how far it went. */
-static ph_addr fill(struct ph_target *t, struct ph_span *span, struct source *source,
-                    ph_addr start, ph_addr end)
+static ph_addr fill(struct ph_target *t, struct ph_span *span, struct source *source, ph_addr start,
+                    ph_addr end)
 {
     if (source->file == IN_CORE)
         return fill_from_core(t->core, span, source, start, end);
@@ -299,8 +299,9 @@ static uint64_t held_bytes(const struct ph_core *core, const struct segment *seg
     return ph_min(segment->promised_bytes, core->size - segment->offset);
 }
 
-/* The bss of a module that was never written has no pages, and the kernel dumps none of it (fs/coredump.c:
- * vma_dump_size): it reads as zeros. It lies right behind a mapping of the module's file. */
+/* The bss of a module that was never written has no pages, and the kernel dumps none of it
+ * (fs/coredump.c: vma_dump_size): it reads as zeros. It lies right behind a mapping of the module's
+ * file. */
 static bool is_untouched_bss(struct ph_target *t, const struct segment *segment)
 {
     return segment->promised_bytes == 0 && (segment->flags & PH_REGION_WRITE) &&

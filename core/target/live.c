@@ -139,8 +139,8 @@ static enum ph_status read_maps(struct ph_target *t, struct ph_error *err)
     return PH_OK;
 }
 
-/* Path, word size and byte order of the executable, from its ELF header in memory or on disk; AT_ENTRY from
- * auxv. False when out of memory. */
+/* Path, word size and byte order of the executable, from its ELF header in memory or on disk;
+ * AT_ENTRY from auxv. False when out of memory. */
 static bool read_format(struct ph_target *t)
 {
     struct ph_str text = {0};

@@ -132,7 +132,8 @@ static inline const void *ph_target_view(struct ph_target *t, ph_addr addr, size
     return ph_target_view_slow(t, addr, len);
 }
 
-/* Let the processor fetch what lies at addr before it is read. Does nothing where the neighbourhood was not read before. */
+/* Let the processor fetch what lies at addr before it is read. Does nothing where the neighbourhood
+ * was not read before. */
 static inline void ph_target_prefetch(const struct ph_target *t, ph_addr addr)
 {
     const struct ph_target_window *w =

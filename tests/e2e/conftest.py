@@ -132,6 +132,6 @@ def pytest_collection_modifyitems(items):
     def interpreter(item):
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         python = parameters.get("python") or parameters.get("shared_python")
-        return (python.version, python.name) if python else ()
+        return (python.version, python.name) if hasattr(python, "version") else ()
 
     items.sort(key=interpreter)

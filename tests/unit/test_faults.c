@@ -1,5 +1,6 @@
-/* When memory runs out in the middle of a command, the command fails with one line, nothing leaks, and the next one
- * works. Run on a real interpreter, which is started here; skipped by itself where there is none. */
+/* When memory runs out in the middle of a command, the command fails with one line, nothing leaks,
+ * and the next one works. Run on a real interpreter, which is started here; skipped by itself where
+ * there is none. */
 #include "base/array.h"
 #include "command/command.h"
 
@@ -99,8 +100,9 @@ static enum ph_status run_line(pid_t pid, size_t argc, const char *const *argv, 
     return status;
 }
 
-/* Let the first, second, ... allocation fail, in growing steps, until the command needs no more of them. A few may fail
- * without harm, such as one for a check that is then not made; the answer is the same then. */
+/* Let the first, second, ... allocation fail, in growing steps, until the command needs no more of
+ * them. A few may fail without harm, such as one for a check that is then not made; the answer is
+ * the same then. */
 static void fail_each(pid_t pid, size_t argc, const char *const *argv)
 {
     enum { MOST = 10000000 };
@@ -129,8 +131,7 @@ static void fail_each(pid_t pid, size_t argc, const char *const *argv)
 
 static void test_out_of_memory(void **state)
 {
-    static const char *const lines[][4] = {
-        {"top", "--json"}, {"list", "dict", "--limit", "5"}};
+    static const char *const lines[][4] = {{"top", "--json"}, {"list", "dict", "--limit", "5"}};
     static const size_t counts[] = {2, 4};
     struct fixture *f = *state;
     if (!f)

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -137,11 +138,11 @@ static void sleep_ms(long ms)
     nanosleep(&pause, NULL);
 }
 
-/* The state letter of a process. */
-static char process_state(pid_t pid)
+/* The state letter of a thread. */
+static char thread_state(pid_t pid, pid_t tid)
 {
     char name[64], text[512] = "";
-    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
+    snprintf(name, sizeof name, "/proc/%d/task/%d/stat", (int)pid, (int)tid);
     FILE *file = fopen(name, "r");
     if (file) {
         (void)!fread(text, 1, sizeof text - 1, file);
@@ -149,6 +150,27 @@ static char process_state(pid_t pid)
     }
     const char *end = strrchr(text, ')');
     return end ? end[2] : 0;
+}
+
+static char process_state(pid_t pid)
+{
+    return thread_state(pid, pid);
+}
+
+/* Whether every thread waits, so that nothing in the process changes any more. */
+static bool all_threads_sleep(pid_t pid)
+{
+    char name[64];
+    snprintf(name, sizeof name, "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(name);
+    bool asleep = tasks;
+    for (struct dirent *task; asleep && (task = readdir(tasks));) {
+        if (task->d_name[0] != '.')
+            asleep = thread_state(pid, (pid_t)atoi(task->d_name)) == 'S';
+    }
+    if (tasks)
+        closedir(tasks);
+    return asleep;
 }
 
 static pid_t start_child(enum child_work work)
@@ -160,13 +182,14 @@ static pid_t start_child(enum child_work work)
     assert_true(pid >= 0);
     if (pid == 0) {
         close(ends[0]);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not outlive a test that fails */
         child_main(ends[1], work);
         _exit(0);
     }
     close(ends[1]);
     assert_int_equal(read(ends[0], &byte, 1), 1);
     close(ends[0]);
-    while (work == CHILD_WAITS && process_state(pid) != 'S')
+    while (work == CHILD_WAITS && !all_threads_sleep(pid))
         sleep_ms(1);
     return pid;
 }
