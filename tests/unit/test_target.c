@@ -445,7 +445,9 @@ static void what_cannot_be_opened_says_so(void **state)
 
 /* ---- Modules and symbols ---- */
 
-static const char *const symbol_names[] = {"stdout", "environ", "fopen", "qsort", "memcpy"};
+/* Not those that a sanitizer defines a second time. */
+static const char *const symbol_names[] = {"stdout", "environ", "getppid", "gnu_get_libc_version",
+                                           "memcpy"};
 
 static void check_symbols(struct ph_target *t)
 {
