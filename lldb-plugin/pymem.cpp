@@ -291,7 +291,7 @@ enum ph_status Command::answer(lldb::SBTarget target, struct ph_invocation *inv,
 bool Command::DoExecute(lldb::SBDebugger debugger, char **words,
                         lldb::SBCommandReturnObject &result)
 {
-    struct ph_invocation inv;
+    struct ph_invocation inv = {};
     struct ph_error err;
     TextBuffer out;
 

@@ -189,6 +189,8 @@ void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap)
     skipped(doc, &any, "garbage collector lists that break off", heap->broken_lists);
     skipped(doc, &any, "objects that could not be read", heap->unreadable_objects);
     skipped(doc, &any, "references to what is no object", heap->bad_references);
+    skipped(doc, &any, "bytes of vast mappings not searched for objects",
+            heap->pools.unsearched_bytes);
     skipped(doc, &any, "memory pools whose free list is damaged", heap->pools.damaged_count);
     if (any)
         ph_doc_array_end(doc);

@@ -8,8 +8,9 @@ enum {
     MAX_ARENA_INDEX = 1 << 20,
     BYTES_A_VISIT = 1 << 20, /* scanned between two looks at Ctrl-C */
 };
-#define WINDOW_GAP   (64ull << 20) /* pools farther apart get windows of their own */
-#define WINDOW_LIMIT (1ull << 40)  /* no window is wider */
+#define VAST_REGION  (256ull << 30) /* reserved address space rather than memory */
+#define WINDOW_GAP   (64ull << 20)  /* pools farther apart get windows of their own */
+#define WINDOW_LIMIT (1ull << 40)   /* no window is wider */
 
 /* A pool header, decoded. */
 struct header {
@@ -170,7 +171,11 @@ enum ph_status ph_pools_scan(struct ph_pools *pools, struct ph_python *python,
     const unsigned wanted = PH_REGION_READ | PH_REGION_WRITE | PH_REGION_ANON;
     enum ph_status status = PH_OK;
     for (size_t i = 0; i < count && !status; i++) {
-        if ((regions[i].flags & wanted) == wanted)
+        if ((regions[i].flags & wanted) != wanted)
+            continue;
+        if (regions[i].end - regions[i].start > VAST_REGION)
+            pools->unsearched_bytes += regions[i].end - regions[i].start;
+        else
             status = scan_region(pools, python, &regions[i], host);
     }
     if (!status && (!mark_all(pools, python) || !add_windows(pools)))

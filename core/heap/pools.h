@@ -36,9 +36,10 @@ struct ph_pools {
     PH_ARRAY(struct ph_pool_window) windows;
     uint8_t *slots; /* enum ph_slot_state of each slot */
     uint32_t slot_count;
-    uint32_t used_count;    /* blocks in use */
-    uint64_t damaged_count; /* pools whose free list contradicts their count of used blocks */
-    uint32_t pool_bytes;    /* 4 or 16 KiB */
+    uint32_t used_count;       /* blocks in use */
+    uint64_t unsearched_bytes; /* of mappings too vast to be a heap, such as a sanitizer's shadow */
+    uint64_t damaged_count;    /* pools whose free list contradicts their count of used blocks */
+    uint32_t pool_bytes;       /* 4 or 16 KiB */
     uint32_t header_bytes;
 };
 

@@ -15,7 +15,12 @@
 /* Closes a target at the end of its scope, and when a host throws. */
 #define CLOSED __attribute__((cleanup(ph_target_cleanup)))
 
-enum { SAMPLE_BYTES = 256, MOST_SAMPLES = 24, MOST_CANDIDATES = 256 };
+enum {
+    SAMPLE_BYTES = 256,
+    MOST_SAMPLES = 24,
+    MOST_CANDIDATES = 256,
+    MOST_COMPARED_BYTES = 1 << 20
+};
 
 /* ---- Does it agree? ---- */
 
@@ -130,14 +135,16 @@ static size_t list_numbers(const char *directory, bool (*wanted)(int), int *numb
 
 /* Whether the host shows the second's memory where it differs from the first's. A parent and the
  * child that it has just forked agree in all samples, but not, say, in what the C library knows of
- * threads. */
+ * threads. Such differences lie at the start of small regions; of a large one the rest is left
+ * alone. */
 static bool is_second(struct ph_target *first, struct ph_target *second, const struct ph_host *host)
 {
     for (uint32_t i = 0; i < first->regions.count; i++) {
         const struct ph_region *region = &first->regions.items[i];
         if (!(region->flags & PH_REGION_WRITE))
             continue;
-        for (ph_addr page = region->start; page < region->end; page += PH_PAGE_BYTES) {
+        ph_addr end = ph_min(region->end, region->start + MOST_COMPARED_BYTES);
+        for (ph_addr page = region->start; page < end; page += PH_PAGE_BYTES) {
             unsigned char shown[PH_PAGE_BYTES];
             const void *a = ph_target_view(first, page, PH_PAGE_BYTES);
             const void *b = ph_target_view(second, page, PH_PAGE_BYTES);
