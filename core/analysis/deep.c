@@ -50,8 +50,7 @@ static enum ph_status follow(struct walk *w, const struct ph_host *host, struct 
                              struct ph_type_sum *total)
 {
     while (w->pending.count > 0 && !w->failed) {
-        if (total->count % OBJECTS_A_LOOK == 0 && host && host->interrupted &&
-            host->interrupted(host->ctx))
+        if (total->count % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             return PH_INTERRUPTED;
         uint32_t id = w->pending.items[--w->pending.count];
         count(w, id, sums, total);

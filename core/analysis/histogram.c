@@ -4,7 +4,7 @@ enum { OBJECTS_A_LOOK = 1 << 16 }; /* between two looks at Ctrl-C */
 
 static bool interrupted(const struct ph_host *host, uint32_t id)
 {
-    return id % OBJECTS_A_LOOK == 0 && host && host->interrupted && host->interrupted(host->ctx);
+    return id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host);
 }
 
 static void add(struct ph_type_sum *sum, uint64_t bytes, uint64_t allocated)

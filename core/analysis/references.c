@@ -56,7 +56,7 @@ static enum ph_status search_objects(struct search *s, const struct ph_host *hos
     const struct ph_visitor v = {see_ref, s};
     struct ph_heap *heap = s->heap;
     for (uint32_t id = 0; id < heap->count && !s->failed; id++) {
-        if (id % OBJECTS_A_LOOK == 0 && host && host->interrupted && host->interrupted(host->ctx))
+        if (id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             return PH_INTERRUPTED;
         struct ph_object o;
         s->source = id;
@@ -100,10 +100,9 @@ static void weaken_interned(struct ph_heap *heap, struct ph_references *refs)
 
 static bool has_unexplained(struct ph_heap *heap, const struct ph_references *refs, uint32_t target)
 {
-    struct ph_object o;
     int64_t count;
-    return ph_heap_open(heap, target, &o) && ph_object_refcount(&heap->objects, &o, &count) &&
-           count > 0 && (uint64_t)count > ph_references_strong(refs, target);
+    return ph_heap_refcount(heap, target, &count) && count > 0 &&
+           (uint64_t)count > ph_references_strong(refs, target);
 }
 
 /* Drop what may be leftovers where the reference count is explained without them. */

@@ -17,4 +17,10 @@ struct ph_host {
     void (*progress)(void *ctx, const char *phase, unsigned percent);
 };
 
+/* Whether to stop; a host that is NULL or cannot tell never asks for it. */
+static inline bool ph_host_interrupted(const struct ph_host *host)
+{
+    return host && host->interrupted && host->interrupted(host->ctx);
+}
+
 #endif

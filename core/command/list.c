@@ -22,14 +22,6 @@ struct matches {
 enum key { KEY_BYTES, KEY_ADDRESS, KEY_REFCOUNT };
 static const char *const sort_keys[] = {"bytes", "address", "refcount", NULL};
 
-static int64_t refcount_of(struct ph_heap *heap, uint32_t id, bool *mortal)
-{
-    struct ph_object o;
-    int64_t count = 0;
-    *mortal = ph_heap_open(heap, id, &o) && ph_object_refcount(&heap->objects, &o, &count);
-    return count;
-}
-
 /* Ids ascend with the address, so that they break ties. */
 static int by_bytes(const void *a, const void *b)
 {
@@ -42,8 +34,8 @@ static int by_bytes(const void *a, const void *b)
 static int by_refcount(const void *a, const void *b, void *ctx)
 {
     const struct match *x = a, *y = b;
-    bool p, q;
-    int64_t m = refcount_of(ctx, x->id, &p), n = refcount_of(ctx, y->id, &q);
+    int64_t m, n;
+    bool p = ph_heap_refcount(ctx, x->id, &m), q = ph_heap_refcount(ctx, y->id, &n);
     if (p != q)
         return p ? 1 : -1; /* immortal ones first */
     return m != n && p ? (m > n ? -1 : 1) : by_bytes(a, b);
@@ -74,7 +66,7 @@ static enum ph_status find(struct matches *m, const struct ph_filter *filter,
     enum ph_status status = types ? PH_OK : PH_NO_MEMORY;
     for (uint32_t id = 0; id < m->heap->count && !status; id++) {
         struct match found = {.id = id};
-        if (id % OBJECTS_A_LOOK == 0 && host && host->interrupted && host->interrupted(host->ctx))
+        if (id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             status = PH_INTERRUPTED;
         else if (ph_filter_accepts(m->heap, filter, types, id, &found.bytes) &&
                  !ph_array_push(m, found))
@@ -90,12 +82,10 @@ static unsigned object_row(void *ctx, uint64_t i, struct ph_value *values)
 {
     struct matches *m = ctx;
     const struct match *match = &m->items[m->offset + i];
-    struct ph_object o;
-    bool mortal;
-    int64_t refcount = refcount_of(m->heap, match->id, &mortal);
+    int64_t refcount;
+    bool mortal = ph_heap_refcount(m->heap, match->id, &refcount);
     ph_str_clear(&m->summary);
-    if (ph_heap_open(m->heap, match->id, &o))
-        ph_object_summary(&m->heap->objects, &o, m->summary_chars, &m->summary);
+    ph_heap_summary(m->heap, match->id, m->summary_chars, &m->summary);
     values[0] = ph_value_addr(m->heap->addresses[match->id]);
     values[1] = ph_value_bytes(match->bytes);
     values[2] = mortal ? ph_value_count(refcount) : ph_value_null();

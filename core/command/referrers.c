@@ -86,14 +86,10 @@ static enum ph_status write_by_type(struct ph_doc *doc, struct ph_heap *heap,
 
 static void write_head(struct ph_doc *doc, struct ph_heap *heap, uint32_t id)
 {
-    struct ph_object o;
     struct ph_str summary = {0};
-    int64_t refcount = 0;
-    bool mortal = false;
-    if (ph_heap_open(heap, id, &o)) {
-        mortal = ph_object_refcount(&heap->objects, &o, &refcount);
-        ph_object_summary(&heap->objects, &o, SUMMARY_CHARS, &summary);
-    }
+    int64_t refcount;
+    bool mortal = ph_heap_refcount(heap, id, &refcount);
+    ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
     ph_doc_python(doc, heap->objects.python);
     ph_doc_addr(doc, "address", NULL, heap->addresses[id]);
     ph_doc_text(doc, "type", NULL, ph_heap_type(heap, id)->name);
@@ -113,10 +109,9 @@ static void write_count(struct ph_doc *doc, struct ph_heap *heap, uint32_t id,
                         const struct ph_references *refs)
 {
     char a[32], b[32], c[32];
-    struct ph_object o;
-    int64_t refcount = 0;
+    int64_t refcount;
     uint64_t found = ph_references_strong(refs, id);
-    bool mortal = ph_heap_open(heap, id, &o) && ph_object_refcount(&heap->objects, &o, &refcount);
+    bool mortal = ph_heap_refcount(heap, id, &refcount);
     ph_doc_count(doc, "found", NULL, (int64_t)found);
     ph_format_count(a, (int64_t)found);
     if (!mortal) {

@@ -146,12 +146,11 @@ static unsigned reference_row(void *ctx, uint64_t i, struct ph_value *values)
     struct tree *t = ctx;
     const struct node *n = &t->nodes.items[t->rows.items[i]];
     uint32_t id = other_end(t, n);
-    struct ph_object o;
     ph_str_clear(&t->label);
     ph_str_clear(&t->summary);
     ph_reference_label(t->heap, &n->ref, &t->label);
-    if (id != PH_NO_OBJECT && ph_heap_open(t->heap, id, &o))
-        ph_object_summary(&t->heap->objects, &o, t->summary_chars, &t->summary);
+    if (id != PH_NO_OBJECT)
+        ph_heap_summary(t->heap, id, t->summary_chars, &t->summary);
     bool strong = n->ref.flags & PH_REF_STRONG;
     if (!strong)
         ph_str_append(&t->label, " (weak)");

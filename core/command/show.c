@@ -30,14 +30,10 @@ static void write_gc(struct ph_doc *doc, const struct ph_heap *heap, uint32_t id
 static void write_object(struct ph_doc *doc, struct ph_heap *heap, uint32_t id, uint64_t chars)
 {
     const struct ph_type *type = ph_heap_type(heap, id);
-    struct ph_object o;
     struct ph_str summary = {0};
-    int64_t refcount = 0;
-    bool mortal = false;
-    if (ph_heap_open(heap, id, &o)) {
-        mortal = ph_object_refcount(&heap->objects, &o, &refcount);
-        ph_object_summary(&heap->objects, &o, chars, &summary);
-    }
+    int64_t refcount;
+    bool mortal = ph_heap_refcount(heap, id, &refcount);
+    ph_heap_summary(heap, id, chars, &summary);
     ph_doc_addr(doc, "address", "Address", heap->addresses[id]);
     ph_doc_text(doc, "type", "Type", type->name);
     ph_doc_addr(doc, "type_address", "Type object", type->address);

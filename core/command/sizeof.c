@@ -39,10 +39,8 @@ static const struct ph_column type_columns[] = {
 static void write_size(struct ph_doc *doc, struct ph_heap *heap, uint32_t id,
                        struct ph_histogram *deep, const struct ph_invocation *inv)
 {
-    struct ph_object o;
     struct ph_str summary = {0};
-    if (ph_heap_open(heap, id, &o))
-        ph_object_summary(&heap->objects, &o, SUMMARY_CHARS, &summary);
+    ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
     ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", heap->addresses[id], ph_heap_type(heap, id)->name,
                 ph_str_text(&summary));
     ph_str_free(&summary);

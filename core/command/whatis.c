@@ -66,7 +66,7 @@ static enum ph_status inside_buffer(struct ph_heap *heap, ph_addr address,
     const struct ph_buffer_visitor v = {look_at_buffer, &s};
     for (; s.id < heap->count && !s.found; s.id++) {
         struct ph_object o;
-        if (s.id % OBJECTS_A_LOOK == 0 && host && host->interrupted && host->interrupted(host->ctx))
+        if (s.id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             return ph_fail(err, PH_INTERRUPTED, "interrupted");
         if (ph_heap_open(heap, s.id, &o))
             ph_object_buffers(&heap->objects, &o, &v);

@@ -37,8 +37,7 @@ struct builder {
 
 static void check_interrupt(struct builder *b)
 {
-    if (++b->handled % OBJECTS_A_LOOK == 0 && b->host && b->host->interrupted &&
-        b->host->interrupted(b->host->ctx))
+    if (++b->handled % OBJECTS_A_LOOK == 0 && ph_host_interrupted(b->host))
         b->interrupted = true;
 }
 
@@ -476,6 +475,20 @@ uint32_t ph_heap_find(const struct ph_heap *heap, ph_addr address)
 bool ph_heap_open(struct ph_heap *heap, uint32_t id, struct ph_object *out)
 {
     return ph_object_open(&heap->objects, heap->addresses[id], ph_heap_type(heap, id), out);
+}
+
+bool ph_heap_refcount(struct ph_heap *heap, uint32_t id, int64_t *count)
+{
+    struct ph_object o;
+    *count = 0;
+    return ph_heap_open(heap, id, &o) && ph_object_refcount(&heap->objects, &o, count);
+}
+
+void ph_heap_summary(struct ph_heap *heap, uint32_t id, uint64_t max_chars, struct ph_str *out)
+{
+    struct ph_object o;
+    if (ph_heap_open(heap, id, &o))
+        ph_object_summary(&heap->objects, &o, max_chars, out);
 }
 
 uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id)

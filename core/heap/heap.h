@@ -54,6 +54,10 @@ static inline const struct ph_type *ph_heap_type(const struct ph_heap *heap, uin
 /* View object id. False where it became unreadable, which does not happen to objects that were
  * found. */
 bool ph_heap_open(struct ph_heap *heap, uint32_t id, struct ph_object *out);
+/* Its reference count; false where it is immortal or unreadable, and *count is then of no use. */
+bool ph_heap_refcount(struct ph_heap *heap, uint32_t id, int64_t *count);
+/* Append its summary, with at most max_chars of any text. */
+void ph_heap_summary(struct ph_heap *heap, uint32_t id, uint64_t max_chars, struct ph_str *out);
 /* sys.getsizeof of object id; 0 where unreadable. */
 uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id);
 /* What the allocators hold for the object: its block and its buffers, with their rounding; 0 for a

@@ -99,7 +99,7 @@ static enum ph_status scan_region(struct ph_pools *pools, struct ph_python *pyth
     uint64_t step = pools->pool_bytes;
     ph_addr at = (region->start + step - 1) / step * step;
     for (; at + step <= region->end && at >= region->start; at += step) {
-        if (at % BYTES_A_VISIT == 0 && host && host->interrupted && host->interrupted(host->ctx))
+        if (at % BYTES_A_VISIT == 0 && ph_host_interrupted(host))
             return PH_INTERRUPTED;
         const uint8_t *bytes = ph_target_view(python->target, at, pools->header_bytes);
         if (!bytes)

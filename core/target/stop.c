@@ -83,7 +83,7 @@ static int seize_new(struct ph_stop *stop, const struct ph_tids *tids)
 
 static bool is_interrupted(const struct ph_host *host)
 {
-    return host && host->interrupted && host->interrupted(host->ctx);
+    return ph_host_interrupted(host);
 }
 
 /* Wait until a thread that was interrupted has stopped. Another stop may come first: if that is for
