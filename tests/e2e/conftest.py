@@ -127,11 +127,22 @@ def newest_zoo(newest_python, tmp_path_factory):
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    """One interpreter after the other, so that each target is started once and few run at a time."""
-    def interpreter(item):
+def pytest_collection_modifyitems(config, items):
+    """No pair of a host and an interpreter that it cannot see. One interpreter after the other, so that each target is started once and few run at a time."""
+    def parameter(item, *names):
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        python = parameters.get("python") or parameters.get("shared_python")
+        return next((parameters[name] for name in names if name in parameters), None)
+
+    def possible(item):
+        host = parameter(item, "host", "debugger", "gdb")
+        python = parameter(item, "python", "shared_python") or pythons(config)[-1]
+        return host is None or host.sees(python)
+
+    config.hook.pytest_deselected(items=[item for item in items if not possible(item)])
+    items[:] = filter(possible, items)
+
+    def interpreter(item):
+        python = parameter(item, "python", "shared_python")
         return (python.version, python.name) if hasattr(python, "version") else ()
 
     items.sort(key=interpreter)

@@ -11,6 +11,8 @@ import shlex
 import subprocess
 import tempfile
 
+import supply
+
 BUILD_DIR = os.path.abspath(os.environ.get("PH_BUILD_DIR", "build"))
 TIMEOUT_SECONDS = 120
 DEBUGGER_ENVIRONMENT = {**os.environ, "DEBUGINFOD_URLS": "", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
@@ -38,7 +40,13 @@ def run_process(argv, timeout=TIMEOUT_SECONDS, stderr=subprocess.PIPE):
 
 
 class Host:
-    """name: for test ids; available(): whether this machine has it."""
+    """name: for test ids; root: where its files lie ("", or the folder of a suite); available(): whether it is here."""
+
+    root = ""
+
+    def sees(self, python):
+        """Whether what that interpreter runs lies in the host's reach: from within a suite only the suite is."""
+        return self.root in ("", python.root)
 
     def run(self, target, commands, directory):
         """The bytes that each command writes; Failed, with what was said instead, if one writes none."""
@@ -81,19 +89,20 @@ class CommandLine(Host):
 class Gdb(Host):
     script = os.path.join(BUILD_DIR, "gdb-plugin", "py-heap.gdb")
 
-    def __init__(self, name, path, data_directory=None):
+    def __init__(self, name, path, data_directory=None, suite=None):
         self.name, self.path, self.data_directory = name, path, data_directory
+        self.root, self.start = in_suite(suite, path)
 
     def available(self):
-        return bool(self.path) and os.path.exists(self.path)
+        return bool(self.path) and os.path.exists(self.root + self.path)
 
     def argv(self, target):
-        argv = [self.path, "-nx", "-batch"]
+        argv = [*self.start, "-nx", "-batch"]
         if self.data_directory:
             argv += ["-data-directory", self.data_directory]
         for setting in ("confirm off", "width 0", "height 0", "auto-load off", "debuginfod enabled off"):
             argv += ["-iex", "set " + setting]
-        return argv + target.gdb_arguments()
+        return argv + target.gdb_arguments(self.root)
 
     def session(self, target, lines, timeout=TIMEOUT_SECONDS):
         """GDB's output (errors too) for each line, and the Outcome. A line that fails does not stop the next."""
@@ -110,19 +119,21 @@ class Gdb(Host):
 class Lldb(Host):
     plugin = os.path.join(BUILD_DIR, "lldb-plugin", "libpymem.so")
 
-    def __init__(self, name, path):
+    def __init__(self, name, path, suite=None):
         self.name, self.path = name, path
+        self.root, self.start = in_suite(suite, path)
 
     def available(self):
-        return bool(self.path) and os.path.exists(self.path)
+        return bool(self.path) and os.path.exists(self.root + self.path)
 
     def session(self, target, lines, timeout=TIMEOUT_SECONDS):
         """LLDB's output (errors too) for each line, and the Outcome. A line that fails does not stop the next."""
-        lines = ["plugin load " + self.plugin, *target.lldb_lines(), *lines, *target.lldb_end()]
+        before = target.lldb_lines(self.root)
+        lines = ["plugin load " + self.plugin, *before, *lines, *target.lldb_end()]
         with tempfile.NamedTemporaryFile("w", suffix=".lldb") as script:
             script.write("\n".join(lines) + "\n")
             script.flush()
-            outcome = run_process([self.path, "--no-lldbinit", "-b",
+            outcome = run_process([*self.start, "--no-lldbinit", "-b",
                                    "-o", "settings set symbols.enable-external-lookup false",
                                    "-o", "command source -e false " + script.name], timeout, subprocess.STDOUT)
         after = outcome.out
@@ -130,27 +141,30 @@ class Lldb(Host):
         for line in lines:
             after = after.partition("(lldb) %s\n" % line)[2]
             sections.append(after.partition("(lldb) ")[0])
-        return sections[1 + len(target.lldb_lines()):len(lines) - len(target.lldb_end())], outcome
+        return sections[1 + len(before):len(lines) - len(target.lldb_end())], outcome
 
     def say_all(self, target, commands):
         return self.session(target, ["pymem " + " ".join(map(shlex.quote, command)) for command in commands])[0]
+
+
+def in_suite(suite, path):
+    """(root, argv) of a program that lies in a suite, or (None) on this machine."""
+    return (supply.suite_folder(suite), supply.inside(suite, [path])) if suite else ("", [path])
 
 
 def first_existing(*candidates):
     return next((path for path in candidates if path and os.path.exists(path)), None)
 
 
-def cache_directory():
-    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "py-heap")
-
-
 def find_hosts():
     """All hosts that py-heap is built for, whether the machine has them or not."""
-    unpacked = os.path.join(cache_directory(), "gdb-minimal", "usr")
+    unpacked = os.path.join(supply.CACHE, "gdb-minimal", "usr")
     minimal = os.environ.get("PH_GDB_MINIMAL") or os.path.join(unpacked, "bin", "gdb")
     return [
         CommandLine(),
         Gdb("gdb", first_existing(os.environ.get("PH_GDB"), "/usr/bin/gdb")),
         Gdb("gdb-minimal", minimal, first_existing(os.path.join(os.path.dirname(minimal), "..", "share", "gdb"))),
         Lldb("lldb", first_existing(os.environ.get("PH_LLDB"), "/usr/bin/lldb-19", "/usr/bin/lldb")),
+        Gdb("gdb-sid", "/usr/bin/gdb", suite="sid"),
+        Lldb("lldb-sid", "/usr/bin/lldb-22", suite="sid"),
     ]

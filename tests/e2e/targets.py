@@ -9,49 +9,71 @@ import signal
 import subprocess
 import time
 
+import supply
+
 PROGRAMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "targets")
 START_SECONDS = 120
 SUPPORTED = [(3, minor) for minor in range(8, 14)]
+SUPPORTED_FLAVOURS = set()
 
 PROBE = """
-import json, sys, sysconfig
-print(json.dumps([sys.implementation.name, list(sys.version_info[:3]), bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
-                  bool(sysconfig.get_config_var("Py_DEBUG")), sys.prefix]))
+import json, platform, sys, sysconfig
+print(json.dumps([platform.python_implementation(), list(sys.version_info[:3]), sys.prefix, [flavour for flavour, yes in [
+    ("free-threaded", sysconfig.get_config_var("Py_GIL_DISABLED")), ("debug", hasattr(sys, "gettotalrefcount")),
+    ("trace-refs", hasattr(sys, "getobjects")), ("malloc", sysconfig.get_config_var("WITH_PYMALLOC") == 0)] if yes]]))
 """
 
 
 class Python:
-    """An interpreter: name (for test ids), path, version triple, prefix, and the environment that it needs."""
+    """An interpreter.
 
-    def __init__(self, path):
-        implementation, version, self.free_threaded, self.debug, self.prefix = json.loads(
-            subprocess.run([path, "-I", "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True,
-                           timeout=30).stdout)
-        self.path = os.path.realpath(path)
+    name for test ids; argv starts it; root is where its files lie ("", or the folder of a suite), path its file
+    as itself sees it; version, prefix; flavours, of those in SUPPORTED_FLAVOURS; environment that it needs.
+    """
+
+    def __init__(self, path, suite=None, label=None):
+        self.root = supply.suite_folder(suite) if suite else ""
+        self.path = path if suite else os.path.realpath(path)
+        self.argv = supply.inside(suite, [path]) if suite else [self.path]
+        implementation, version, self.prefix, self.flavours = json.loads(
+            subprocess.run([*self.argv, "-E", "-s", "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                           check=True, timeout=30).stdout.decode())
         self.version = tuple(version)
-        self.cpython = implementation == "cpython"
+        self.cpython = implementation == "CPython"
         self.environment = {}
-        self.name = ".".join(map(str, version)) + ("-system" if self.path.startswith("/usr/bin/") else "")
+        words = [".".join(map(str, version)), suite, label or ("system" if self.path.startswith("/usr/bin/") and not suite
+                                                               else None)]
+        if not label:
+            words += self.flavours
+        self.name = "-".join(filter(None, words))
 
     def supported(self):
-        return self.cpython and self.version[:2] in SUPPORTED and not self.free_threaded and not self.debug
+        return self.cpython and self.version[:2] in SUPPORTED and SUPPORTED_FLAVOURS.issuperset(self.flavours)
 
     def libpython(self):
         """The shared library that the interpreter lives in, or None where it is all in the executable."""
+        if self.root:
+            return None
         listing = subprocess.run(["ldd", self.path], stdout=subprocess.PIPE, check=False).stdout.decode()
         for line in listing.splitlines():
             if "libpython" in line and "=>" in line:
                 return line.split("=>")[1].split()[0]
         return None
 
+    def variant(self, name, environment):
+        """The same interpreter with more in its environment."""
+        copy = Python.__new__(Python)
+        copy.__dict__.update(self.__dict__)
+        copy.name = "%s-%s" % (self.name, name)
+        copy.environment = {**self.environment, **environment}
+        return copy
+
 
 def stripped_copy(python, directory):
     """The same interpreter without symbols and debug info, in `directory`."""
-    copy = Python.__new__(Python)
-    copy.__dict__.update(python.__dict__)
-    copy.name = python.name + "-stripped"
+    copy = python.variant("stripped", {"PYTHONHOME": python.prefix, "LD_LIBRARY_PATH": str(directory)})
     copy.path = os.path.join(str(directory), os.path.basename(python.path))
-    copy.environment = {"PYTHONHOME": python.prefix, "LD_LIBRARY_PATH": str(directory)}
+    copy.argv = [copy.path]
     for source in filter(None, (python.path, python.libpython())):
         destination = os.path.join(str(directory), os.path.basename(source))
         shutil.copy(os.path.realpath(source), destination)
@@ -59,22 +81,31 @@ def stripped_copy(python, directory):
     return copy
 
 
+def candidates():
+    """(path, suite, label) of whatever may be an interpreter; PH_PYTHONS (paths with colons between) names others."""
+    if os.environ.get("PH_PYTHONS"):
+        return [(path, None, None) for path in os.environ["PH_PYTHONS"].split(":")]
+    paths = glob.glob("/usr/bin/python[23]*") + glob.glob("/usr/local/bin/python[23]*")
+    for root in (os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")):
+        paths += glob.glob("%s/versions/*/bin/python[23]" % root) if root else []
+    found = [(path, None, None) for path in paths]
+    found += [(path, None, name.split("-", 1)[1]) for name, path in supply.found_builds().items()]
+    for suite in supply.found_suites():
+        root = supply.suite_folder(suite)
+        found += [(path[len(root):], suite, None) for path in glob.glob(root + "/usr/bin/python3.*[0-9d]")]
+    return found
+
+
 @functools.lru_cache(maxsize=None)
 def found_pythons():
-    """Every CPython here, supported or not, oldest first; PH_PYTHONS (paths with colons between) goes before all."""
-    if os.environ.get("PH_PYTHONS"):
-        candidates = os.environ["PH_PYTHONS"].split(":")
-    else:
-        candidates = glob.glob("/usr/bin/python3*") + glob.glob("/usr/local/bin/python3*")
-        for root in (os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")):
-            candidates += glob.glob("%s/versions/*/bin/python3" % root) if root else []
+    """Every CPython here, supported or not, oldest first."""
     pythons = {}
-    for path in candidates:
+    for path, suite, label in candidates():
         try:
-            python = Python(path)
+            python = Python(path, suite, label)
         except (OSError, ValueError, subprocess.SubprocessError):
             continue  # a script beside it (python3-config), or an interpreter that does not start
-        pythons.setdefault(python.path, python)
+        pythons.setdefault((python.root, python.path), python)
     return sorted(pythons.values(), key=lambda p: (p.version, p.name))
 
 
@@ -88,10 +119,10 @@ class Process:
     def arguments(self):
         return ["--pid", str(self.pid)]
 
-    def gdb_arguments(self):
+    def gdb_arguments(self, host_root=""):
         return ["-p", str(self.pid)]
 
-    def lldb_lines(self):
+    def lldb_lines(self, host_root=""):
         return ["process attach -p %d" % self.pid]
 
     def lldb_end(self):
@@ -122,13 +153,18 @@ class Core:
         self.python, self.truth, self.directory = process.python, process.truth, process.directory
 
     def arguments(self):
-        return ["--core", self.path]
+        return ["--core", self.path] + (["--sysroot", self.python.root] if self.python.root else [])
 
-    def gdb_arguments(self):
-        return [self.executable, self.path]
+    def gdb_arguments(self, host_root=""):
+        """What a GDB that lives in host_root is told."""
+        root = self.python.root if host_root != self.python.root else ""
+        sysroot = ["-iex", "set sysroot " + root] if root else []
+        return [*sysroot, root + self.executable, self.path]
 
-    def lldb_lines(self):
-        return ["target create %s --core %s" % (self.executable, self.path)]
+    def lldb_lines(self, host_root=""):
+        root = self.python.root if host_root != self.python.root else ""
+        platform = ["platform select --sysroot %s remote-linux" % root] if root else []
+        return [*platform, "target create %s%s --core %s" % (root, self.executable, self.path)]
 
     def lldb_end(self):
         return []
@@ -152,7 +188,7 @@ class Sleeper(Process):
 class Nothing:
     """No process and no core."""
 
-    def arguments(self):
+    def arguments(self, host_root=""):
         return []
 
     gdb_arguments = lldb_lines = lldb_end = arguments
@@ -169,7 +205,7 @@ class PythonProcess(Process):
         # Without rseq the kernel writes no CPU numbers into the threads' memory when they are stopped and go on.
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
                        "PYTHONHASHSEED": "0", "GLIBC_TUNABLES": "glibc.pthread.rseq=0", **python.environment}
-        argv = [python.path, "-W", "ignore", os.path.join(PROGRAMS, program), self.truth_path]
+        argv = [*python.argv, "-W", "ignore", os.path.join(PROGRAMS, program), self.truth_path]
         super().__init__(subprocess.Popen(
             argv + list(map(str, arguments)), cwd=self.directory, env=environment, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=allow_cores))

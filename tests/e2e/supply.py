@@ -1,0 +1,171 @@
+"""Interpreters and debuggers that this machine lacks: what there can be, how it is got, and where it then lies.
+
+A suite is a Debian release that debootstrap put into a folder; what runs in it has a mount namespace and a root
+of its own. Interpreters that no suite has are built from Debian's source package. Everything lies in the cache
+folder (XDG_CACHE_HOME or ~/.cache, then py-heap) under a key made of what was asked for, so that a changed list
+is got anew. Getting needs root and Debian's registry; using what is there needs root for the suites alone.
+"""
+import glob
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+
+CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "py-heap")
+MIRROR = os.environ.get("DEBIAN_MIRROR", "")
+
+# What a suite's folder holds: interpreters with their debug builds, debuggers, and the libraries of the plugins.
+SUITES = {
+    "sid": """python3.13 python3.13-dbg python3.13-dev python3.14 python3.14-dbg python3.14-dev
+              python3.15 python3.15-dbg python3.15-dev gdb gdbserver lldb-22
+              libffi8 libelf1t64 libdw1t64 libpopt0 libjson-c5 liblz4-1 libzstd1""",
+}
+
+# Builds of a source package: suite, package, and the words for configure.
+SOURCE = ("forky", "python3.13")
+BUILDS = {
+    "3.13-free-threaded": "--disable-gil",
+    "3.13-trace-refs": "--with-trace-refs",
+    "3.13-debug": "--with-pydebug",
+    "3.13-no-pymalloc": "--without-pymalloc",
+}
+BUILD_NEEDS = "build-essential dpkg-dev pkg-config libffi-dev zlib1g-dev libssl-dev libbz2-dev liblzma-dev libsqlite3-dev"
+
+
+def say(*words):
+    print("==", *words, file=sys.stderr, flush=True)
+
+
+def run(*argv, **keywords):
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, **keywords)
+
+
+def key(*words):
+    return hashlib.sha256(" ".join(" ".join(words).split()).encode()).hexdigest()[:8]
+
+
+def suite_folder(suite):
+    return os.path.join(CACHE, "%s-%s" % (suite, key(suite, SUITES[suite])))
+
+
+def build_folder(name):
+    return os.path.join(CACHE, "python-%s-%s" % (name, key(*SOURCE, BUILDS[name])))
+
+
+def is_complete(folder):
+    return os.path.exists(os.path.join(folder, ".complete"))
+
+
+def complete(folder):
+    with open(os.path.join(folder, ".complete"), "w"):
+        pass
+
+
+def install(packages):
+    """Debian packages on this machine, where they are missing."""
+    missing = [p for p in packages.split() if subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Status}", p], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        check=False).stdout != b"install ok installed"]
+    if missing:
+        run("apt-get", "update", "-qq")
+        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, stdout=subprocess.DEVNULL,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+
+
+# ---- suites ----
+
+
+def get_suite(suite):
+    folder = suite_folder(suite)
+    if is_complete(folder):
+        return
+    say("making the folder of Debian", suite)
+    install("debootstrap")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(CACHE, exist_ok=True)
+    with open(folder + ".log", "w") as log:
+        run("debootstrap", "--variant=minbase", suite, folder, MIRROR, stdout=log)
+        with open(os.path.join(folder, "etc/apt/apt.conf.d/99matrix"), "w") as conf:
+            conf.write('Acquire::Check-Valid-Until "false";\nAPT::Install-Recommends "false";\n')
+        run(*inside(suite, ["apt-get", "update", "-qq"]), stdout=log)
+        run(*inside(suite, ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
+                            *SUITES[suite].split()]), stdout=log, stderr=log)
+    shutil.rmtree(os.path.join(folder, "var/cache/apt/archives"), ignore_errors=True)
+    complete(folder)
+
+
+def inside(suite, command):
+    """The command as one that runs in the suite's root and in a mount namespace of its own. The process id stays."""
+    root = suite_folder(suite)
+    binds = ["/proc", "/dev", "/tmp", CHECKOUT]
+    mounts = "".join('mkdir -p "%s%s"; mount --rbind "%s" "%s%s"; ' % (root, path, path, root, path) for path in binds)
+    go = """cd "$0" 2>/dev/null || cd /; exec "$@" """
+    script = "%sexec chroot '%s' sh -c '%s' \"$PWD\" \"$@\"" % (mounts, root, go)
+    return ["unshare", "--mount", "sh", "-e", "-c", script, "sh", *command]
+
+
+# ---- builds ----
+
+
+def get_source():
+    """The folder of the source package as its upstream released it."""
+    suite, package = SOURCE
+    folder = os.path.join(CACHE, "source-%s-%s" % (suite, package))
+    if is_complete(folder):
+        return os.path.join(folder, "source")
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("lists/partial", "archives/partial", "sources.d", "source"):
+        os.makedirs(os.path.join(folder, name))
+    with open(os.path.join(folder, "sources.d", "%s.sources" % suite), "w") as sources:
+        sources.write("Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\n"
+                      "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n" % (MIRROR, suite))
+    options = []
+    for option in ("Etc::SourceList=/dev/null", "Etc::SourceParts=%s/sources.d" % folder,
+                   "State::Lists=%s/lists" % folder, "Cache=%s" % folder):
+        options += ["-o", "Dir::" + option]
+    options += ["-o", "Acquire::Check-Valid-Until=false", "-o", "APT::Sandbox::User=root", "-qq"]
+    run("apt-get", *options, "update", cwd=folder)
+    run("apt-get", *options, "source", "--download-only", package, cwd=folder)
+    tarball = glob.glob(os.path.join(folder, "*.orig.tar.*"))[0]
+    run("tar", "xf", tarball, "-C", os.path.join(folder, "source"), "--strip-components=1")
+    complete(folder)
+    return os.path.join(folder, "source")
+
+
+def get_build(name):
+    folder = build_folder(name)
+    if is_complete(folder):
+        return
+    say("building Python", name)
+    install(BUILD_NEEDS)
+    source = get_source()
+    shutil.rmtree(folder, ignore_errors=True)
+    work = folder + ".build"
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(work)
+    with open(folder + ".log", "w") as log:
+        run(os.path.join(source, "configure"), "--prefix=" + folder, "--without-ensurepip", "--disable-test-modules",
+            *BUILDS[name].split(), cwd=work, stdout=log, stderr=log)
+        run("make", "-j%d" % (os.cpu_count() + 1), cwd=work, stdout=log, stderr=log)
+        run("make", "install", cwd=work, stdout=log, stderr=log)
+    shutil.rmtree(work)
+    complete(folder)
+
+
+# ---- what is there ----
+
+
+def found_suites():
+    return [suite for suite in SUITES if is_complete(suite_folder(suite))]
+
+
+def found_builds():
+    """{name: path of the interpreter}"""
+    return {name: glob.glob(os.path.join(build_folder(name), "bin", "python3.*[0-9]"))[0]
+            for name in BUILDS if is_complete(build_folder(name))}
+
+
+def get(name):
+    (get_suite if name in SUITES else get_build)(name)
