@@ -411,6 +411,12 @@ static enum ph_status parse_version(struct parser *p, const char **out)
     return starts_with_digit(p) ? take_word(p, out) : fail_expected(p, "a version such as 3.11");
 }
 
+static enum ph_status parse_overlay(struct parser *p)
+{
+    advance(p);
+    return take_name(p, "the overlay's name", &p->decls->version);
+}
+
 static enum ph_status parse_declaration(struct parser *p)
 {
     if (token_is(p, "struct"))
@@ -423,7 +429,9 @@ static enum ph_status parse_declaration(struct parser *p)
         return parse_version(p, &p->decls->version);
     if (token_is(p, "base"))
         return parse_version(p, &p->decls->base);
-    return fail_expected(p, "struct, trait, without, version or base");
+    if (token_is(p, "overlay"))
+        return parse_overlay(p);
+    return fail_expected(p, "struct, trait, without, version, base or overlay");
 }
 
 enum ph_status ph_decls_parse(struct ph_decls *decls, const char *file, const char *text,

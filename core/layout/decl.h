@@ -4,6 +4,7 @@
  *     // comments of both kinds
  *     version 3.11                     what the file describes
  *     base 3.10                        what it does not declare, that version's file does
+ *     overlay trace_refs               in place of both: declarations that go before a version's
  *     trait int_digits size            a named fact, for who loads the file to understand
  *     without _PyCFrame                a struct that the base has and this version does not
  *
@@ -75,7 +76,7 @@ struct ph_decls {
     PH_ARRAY(struct ph_struct) structs;
     PH_ARRAY(struct ph_field) fields;
     PH_ARRAY(struct ph_named_trait) traits;
-    const char *version; /* of the file parsed last; "" where it says none */
+    const char *version; /* of the file parsed last, or its overlay's name; "" where it says none */
     const char *base;
 };
 

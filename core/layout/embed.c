@@ -1,28 +1,53 @@
 #include "layout/embed.h"
 
-#include <stddef.h>
+#include "layout/layout.h"
 
 /* The include path finds the tables as it finds the headers: the assembler is told of it too. */
-#define PH_LAYOUT_VERSION(major, minor)                                                            \
+#define EMBED(symbol, file)                                                                        \
     __asm__(".pushsection .rodata\n"                                                               \
-            ".hidden ph_layout_text_" #major "_" #minor "\n"                                       \
-            ".hidden ph_layout_end_" #major "_" #minor "\n"                                        \
-            ".globl ph_layout_text_" #major "_" #minor "\n"                                        \
-            ".globl ph_layout_end_" #major "_" #minor "\n"                                         \
-            "ph_layout_text_" #major "_" #minor ":\n"                                              \
-            ".incbin \"layout/cpython/" #major "." #minor ".layout\"\n"                            \
-            "ph_layout_end_" #major "_" #minor ":\n"                                               \
+            ".hidden ph_layout_text_" #symbol "\n"                                                 \
+            ".hidden ph_layout_end_" #symbol "\n"                                                  \
+            ".globl ph_layout_text_" #symbol "\n"                                                  \
+            ".globl ph_layout_end_" #symbol "\n"                                                   \
+            "ph_layout_text_" #symbol ":\n"                                                        \
+            ".incbin \"layout/cpython/" file "\"\n"                                                \
+            "ph_layout_end_" #symbol ":\n"                                                         \
             ".popsection\n");                                                                      \
-    extern __attribute__((visibility("hidden"))) const char ph_layout_text_##major##_##minor[];    \
-    extern __attribute__((visibility("hidden"))) const char ph_layout_end_##major##_##minor[];
+    extern __attribute__((visibility("hidden"))) const char ph_layout_text_##symbol[];             \
+    extern __attribute__((visibility("hidden"))) const char ph_layout_end_##symbol[];
+#define PH_LAYOUT_VERSION(major, minor)             EMBED(major##_##minor, #major "." #minor ".layout")
+#define PH_LAYOUT_OVERLAY(name, first, last, build) EMBED(name, #name ".layout")
 #include "layout/versions.def"
 #undef PH_LAYOUT_VERSION
+#undef PH_LAYOUT_OVERLAY
 
+#define PH_LAYOUT_OVERLAY(name, first, last, build)
 #define PH_LAYOUT_VERSION(major, minor)                                                            \
-    {#major "." #minor, #major "." #minor ".layout", (uint32_t)(major) << 24 | (minor) << 16,      \
-     ph_layout_text_##major##_##minor, ph_layout_end_##major##_##minor},
+    {.version = #major "." #minor,                                                                 \
+     .name = #major "." #minor ".layout",                                                          \
+     .first = (major) << 8 | (minor),                                                              \
+     .last = (major) << 8 | (minor),                                                               \
+     .text = ph_layout_text_##major##_##minor,                                                     \
+     .end = ph_layout_end_##major##_##minor},
 
 const struct ph_layout_file ph_layout_files[] = {
 #include "layout/versions.def"
-    {NULL, NULL, 0, NULL, NULL},
+    {.version = NULL},
+};
+#undef PH_LAYOUT_VERSION
+#undef PH_LAYOUT_OVERLAY
+
+#define PH_LAYOUT_VERSION(major, minor)
+#define PH_LAYOUT_OVERLAY(id, from, to, flag)                                                      \
+    {.version = #id,                                                                               \
+     .name = #id ".layout",                                                                        \
+     .first = from,                                                                                \
+     .last = to,                                                                                   \
+     .build = flag,                                                                                \
+     .text = ph_layout_text_##id,                                                                  \
+     .end = ph_layout_end_##id},
+
+const struct ph_layout_file ph_layout_overlays[] = {
+#include "layout/versions.def"
+    {.version = NULL},
 };

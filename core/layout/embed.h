@@ -1,5 +1,5 @@
 /*
- * The text of cpython/X.Y.layout, part of the library, one entry for each line of versions.def.
+ * The text of cpython/NAME.layout, part of the library, one entry for each line of versions.def.
  */
 #ifndef PH_LAYOUT_EMBED_H
 #define PH_LAYOUT_EMBED_H
@@ -7,13 +7,16 @@
 #include <stdint.h>
 
 struct ph_layout_file {
-    const char *version;  /* "3.11", as `base` names it */
+    const char *version;  /* "3.11", as `base` names it; of an overlay its name */
     const char *name;     /* "3.11.layout", for messages */
-    uint32_t version_hex; /* 0x030b0000 */
+    uint32_t first, last; /* the versions that it is for: 0x030b is 3.11 */
+    unsigned build;       /* of an overlay: the enum ph_build that it is for */
     const char *text, *end;
 };
 
 /* Oldest first; the entry after the newest has version NULL. */
 extern const struct ph_layout_file ph_layout_files[];
+/* In order of precedence, ended likewise. */
+extern const struct ph_layout_file ph_layout_overlays[];
 
 #endif

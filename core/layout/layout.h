@@ -17,6 +17,9 @@
  *
  *     L->traits.int_digits == PH_INT_DIGITS_TAG
  *
+ * What a kind of build has otherwise is an overlay: a file of the same form whose declarations go
+ * before the version's own.
+ *
  * To add a version: write cpython/X.Y.layout (decl.h says how) and its line in versions.def.
  */
 #ifndef PH_LAYOUT_LAYOUT_H
@@ -26,6 +29,15 @@
 
 #define PH_ABSENT      INT32_MIN
 #define ph_has(offset) ((offset) != PH_ABSENT)
+
+/* How an interpreter was built, as far as it moves fields; the words of "build" in the documents.
+ */
+enum ph_build {
+    PH_BUILD_DEBUG = 1,
+    PH_BUILD_TRACE_REFS = 2,
+    PH_BUILD_FREE_THREADED = 4,
+    PH_BUILD_32_BIT = 8, /* 4-byte words; ph_layout_load() adds it */
+};
 
 /* How a version represents things; the values are named in traits.def and in the .layout files. */
 #define PH_TRAIT(name, ...) enum ph_trait_##name{__VA_ARGS__};
@@ -60,12 +72,13 @@ struct ph_layout {
 #undef PH_STRUCT_END
 };
 
-/* Fill *out for the CPython of this version (major and minor decide the file; micro and flavour
- * are for the self-checks). Of 32-bit targets, a little-endian one is taken for i386, which aligns
- * 8-byte numbers to 4. PH_UNSUPPORTED for a version without a file; PH_FAILED for a broken table,
- * naming it. *out is untouched then. */
-enum ph_status ph_layout_load(struct ph_layout *out, uint32_t version_hex, unsigned word_bytes,
-                              bool big_endian, struct ph_error *err) PH_MUST_USE;
+/* Fill *out for the CPython of this version and build (enum ph_build). Major and minor decide the
+ * file; micro releases are for the self-checks. Of 32-bit targets, a little-endian one is taken for
+ * i386, which aligns 8-byte numbers to 4. PH_UNSUPPORTED for a version without a file; PH_FAILED
+ * for a broken table, naming it. *out is untouched then. */
+enum ph_status ph_layout_load(struct ph_layout *out, uint32_t version_hex, unsigned build,
+                              unsigned word_bytes, bool big_endian,
+                              struct ph_error *err) PH_MUST_USE;
 
 /* The versions that have a table, oldest first: "3.8", "3.9", ... NULL at the end. */
 const char *ph_layout_version_name(size_t i);

@@ -219,7 +219,8 @@ static bool read_by_table(struct ph_python *python, uint32_t version_hex)
     ph_array_free(&python->interpreters);
     ph_array_free(&python->threads);
     python->version_hex = version_hex;
-    if (ph_layout_load(&python->layout, version_hex, info->word_bytes, info->big_endian, NULL))
+    if (ph_layout_load(&python->layout, version_hex, python->build, info->word_bytes,
+                       info->big_endian, NULL))
         return false;
     return read_interpreters(python) && read_threads(python) && read_type_type(python);
 }
@@ -230,8 +231,8 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
     uint32_t hex = ph_version_read(python->target, python->runtime);
     if (hex) {
         ph_version_format(python->version, hex);
-        enum ph_status status =
-            ph_layout_load(&python->layout, hex, info->word_bytes, info->big_endian, err);
+        enum ph_status status = ph_layout_load(&python->layout, hex, python->build,
+                                               info->word_bytes, info->big_endian, err);
         if (status)
             return status == PH_UNSUPPORTED
                        ? ph_fail(err, status, "Python %s is not supported yet; %s to %s are",

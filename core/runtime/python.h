@@ -16,14 +16,6 @@
 #include "layout/layout.h"
 #include "target/target.h"
 
-/* How the interpreter was built, or what its allocators are: the words of "build" in the documents.
- */
-enum ph_build {
-    PH_BUILD_DEBUG = 1,
-    PH_BUILD_TRACE_REFS = 2,
-    PH_BUILD_FREE_THREADED = 4,
-};
-
 enum {
     PH_GENERATIONS = 3,
     PH_GEN_PERMANENT = 3, /* gc.freeze(): a list of its own, which gc.get_objects() leaves out */

@@ -27,7 +27,7 @@ static int dump_version(const char *version)
     struct ph_error error;
     if (sscanf(version, "%u.%u", &major, &minor) != 2)
         return EXIT_FAILURE;
-    if (ph_layout_load(&layout, major << 24 | minor << 16, 8, false, &error)) {
+    if (ph_layout_load(&layout, major << 24 | minor << 16, 0, 8, false, &error)) {
         fprintf(stderr, "%s: %s\n", version, error.message);
         return EXIT_FAILURE;
     }

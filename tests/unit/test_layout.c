@@ -54,7 +54,7 @@ struct error_case {
 };
 
 static const struct error_case parse_errors[] = {
-    {"strict", "test.layout:1: expected struct, trait, without, version or base, found \"strict\""},
+    {"strict", "test.layout:1: expected struct, trait, without, version, base or overlay, found \"strict\""},
     {"\n\nstruct {", "test.layout:3: expected the struct's name, found \"{\""},
     {"struct 3.8 {", "test.layout:1: expected the struct's name, found \"3.8\""},
     {"struct a.b {", "test.layout:1: expected the struct's name, found \"a.b\""},
@@ -91,7 +91,7 @@ static const struct error_case parse_errors[] = {
     {"base first", "test.layout:1: expected a version such as 3.11, found \"first\""},
     {"version", "test.layout:1: expected a version such as 3.11, found the end"},
     {"\x1b[31m",
-     "test.layout:1: expected struct, trait, without, version or base, found the byte 0x1b"},
+     "test.layout:1: expected struct, trait, without, version, base or overlay, found the byte 0x1b"},
 };
 
 static void test_parse_errors(void **state)
@@ -274,7 +274,7 @@ static struct ph_layout load(uint32_t version, unsigned word_bytes, bool big_end
 {
     struct ph_layout layout;
     struct ph_error err = {0};
-    if (ph_layout_load(&layout, version, word_bytes, big_endian, &err))
+    if (ph_layout_load(&layout, version, 0, word_bytes, big_endian, &err))
         fail_msg("%s", err.message);
     return layout;
 }
@@ -301,12 +301,26 @@ static void test_every_version_loads(void **state)
     assert_string_equal(ph_layout_newest_version(), ph_layout_version_name(count - 1));
 }
 
+static void test_overlays(void **state)
+{
+    (void)state;
+    struct ph_layout layout;
+    struct ph_error err = {0};
+    const unsigned build = PH_BUILD_TRACE_REFS | PH_BUILD_DEBUG;
+    assert_int_equal(ph_layout_load(&layout, 0x03090000, build, 8, false, &err), PH_OK);
+    assert_int_equal(layout.object.ob_refcnt, 16);
+    assert_int_equal(layout.object.ob_type, 24);
+    assert_int_equal(layout.list.ob_item, 40);
+    assert_int_equal(ph_layout_load(&layout, 0x030d0000, build, 8, false, &err), PH_OK);
+    assert_int_equal(layout.object.ob_type, 8);
+}
+
 static void test_unknown_version(void **state)
 {
     (void)state;
     struct ph_layout layout = {.version = 42};
     struct ph_error err = {0};
-    assert_int_equal(ph_layout_load(&layout, 0x09630000, 8, false, &err), PH_UNSUPPORTED);
+    assert_int_equal(ph_layout_load(&layout, 0x09630000, 0, 8, false, &err), PH_UNSUPPORTED);
     assert_string_equal(err.message, "there is no table for CPython 9.99");
     assert_int_equal(layout.version, 42);
 }
@@ -402,7 +416,7 @@ static void test_every_allocation_may_fail(void **state)
         struct ph_layout layout = {.version = 42};
         struct ph_error err = {0};
         ph_alloc_fail_after(n);
-        status = ph_layout_load(&layout, 0x030d0000, 8, false, &err);
+        status = ph_layout_load(&layout, 0x030d0000, 0, 8, false, &err);
         ph_alloc_fail_after(0);
         if (status) {
             assert_int_equal(status, PH_NO_MEMORY);
@@ -425,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_alternatives_and_paths),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_every_version_loads),
+        cmocka_unit_test(test_overlays),
         cmocka_unit_test(test_unknown_version),
         cmocka_unit_test(test_absent_is_not_zero),
         cmocka_unit_test(test_traits),
