@@ -1,7 +1,11 @@
 """Fixtures: the interpreters and hosts of this machine, and one parked process a program and interpreter.
 
-Options: --python NAME (repeatable) and --host NAME limit a run to what has NAME in its name.
+Options: --python NAME (repeatable) and --host NAME limit a run to what has NAME in its name. With PH_RESULTS, a
+folder, what became of each test of an interpreter and a host is written there, for tests/matrix to make a table of.
 """
+import json
+import os
+
 import hosts
 import pytest
 import targets
@@ -30,6 +34,28 @@ def pytest_report_header(config):
     return ["interpreters: " + (", ".join("%s (%s)" % (p.name, p.path) for p in pythons(config)) or "none"),
             "hosts: " + ", ".join(h.name for h in available_hosts(config)),
             "hosts not here: " + (", ".join(missing) or "none")]
+
+
+RESULTS = []
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    python = parameters.get("python") or parameters.get("shared_python")
+    if python and (report.when == "call" or report.outcome != "passed"):
+        host = next((parameters[name] for name in ("host", "debugger", "gdb") if name in parameters), None)
+        RESULTS.append({"python": python.name, "version": python.version, "build": python.flavours,
+                        "host": host.name if host else "cli", "test": item.nodeid, "outcome": report.outcome})
+
+
+def pytest_sessionfinish():
+    folder = os.environ.get("PH_RESULTS")
+    if folder and RESULTS:
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "%d.json" % os.getpid()), "w") as out:
+            json.dump(RESULTS, out, indent=1)
 
 
 def pytest_sessionstart(session):

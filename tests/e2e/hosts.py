@@ -119,9 +119,10 @@ class Gdb(Host):
 class Lldb(Host):
     plugin = os.path.join(BUILD_DIR, "lldb-plugin", "libpymem.so")
 
-    def __init__(self, name, path, suite=None):
+    def __init__(self, name, path, suite=None, start=None):
         self.name, self.path = name, path
         self.root, self.start = in_suite(suite, path)
+        self.start = start or self.start
 
     def available(self):
         return bool(self.path) and os.path.exists(self.root + self.path)
@@ -156,15 +157,26 @@ def first_existing(*candidates):
     return next((path for path in candidates if path and os.path.exists(path)), None)
 
 
+def unpacked_lldb(version):
+    name = "lldb-%d" % version
+    path = os.path.join(supply.unpacked_folder(name), "usr/lib/llvm-%d/bin/lldb" % version)
+    library_path = supply.library_path(name)
+    modules = ":".join(folder + "/python3.11/dist-packages" for folder in library_path.split(":"))
+    return Lldb(name, path, start=["env", "LD_LIBRARY_PATH=" + library_path, "PYTHONPATH=" + modules, path])
+
+
 def find_hosts():
     """All hosts that py-heap is built for, whether the machine has them or not."""
-    unpacked = os.path.join(supply.CACHE, "gdb-minimal", "usr")
+    unpacked = os.path.join(supply.unpacked_folder("gdb-minimal"), "usr")
     minimal = os.environ.get("PH_GDB_MINIMAL") or os.path.join(unpacked, "bin", "gdb")
     return [
         CommandLine(),
         Gdb("gdb", first_existing(os.environ.get("PH_GDB"), "/usr/bin/gdb")),
         Gdb("gdb-minimal", minimal, first_existing(os.path.join(os.path.dirname(minimal), "..", "share", "gdb"))),
         Lldb("lldb", first_existing(os.environ.get("PH_LLDB"), "/usr/bin/lldb-19", "/usr/bin/lldb")),
+        unpacked_lldb(14),
+        unpacked_lldb(16),
+        Gdb("gdb-trixie", "/usr/bin/gdb", suite="trixie"),
         Gdb("gdb-sid", "/usr/bin/gdb", suite="sid"),
         Lldb("lldb-sid", "/usr/bin/lldb-22", suite="sid"),
     ]

@@ -18,9 +18,17 @@ MIRROR = os.environ.get("DEBIAN_MIRROR", "")
 
 # What a suite's folder holds: interpreters with their debug builds, debuggers, and the libraries of the plugins.
 SUITES = {
+    "trixie": "python3.13 python3.13-dbg gdb gdbserver libffi8 libelf1t64 libdw1t64 libpopt0 libjson-c5 liblz4-1 libzstd1",
     "sid": """python3.13 python3.13-dbg python3.13-dev python3.14 python3.14-dbg python3.14-dev
               python3.15 python3.15-dbg python3.15-dev gdb gdbserver lldb-22
               libffi8 libelf1t64 libdw1t64 libpopt0 libjson-c5 liblz4-1 libzstd1""",
+}
+
+# Debian's packages of debuggers that cannot be installed beside others: unpacked, with the libraries of their own.
+UNPACKED = {
+    "gdb-minimal": "gdb-minimal",
+    "lldb-14": "lldb-14 liblldb-14 python3-lldb-14 libllvm14 libclang-cpp14",
+    "lldb-16": "lldb-16 liblldb-16 python3-lldb-16 libllvm16 libclang-cpp16",
 }
 
 # Builds of a source package: suite, package, and the words for configure.
@@ -52,6 +60,10 @@ def suite_folder(suite):
 
 def build_folder(name):
     return os.path.join(CACHE, "python-%s-%s" % (name, key(*SOURCE, BUILDS[name])))
+
+
+def unpacked_folder(name):
+    return os.path.join(CACHE, "%s-%s" % (name, key(UNPACKED[name])))
 
 
 def is_complete(folder):
@@ -104,6 +116,31 @@ def inside(suite, command):
     go = """cd "$0" 2>/dev/null || cd /; exec "$@" """
     script = "%sexec chroot '%s' sh -c '%s' \"$PWD\" \"$@\"" % (mounts, root, go)
     return ["unshare", "--mount", "sh", "-e", "-c", script, "sh", *command]
+
+
+# ---- unpacked packages ----
+
+
+def get_unpacked(name):
+    folder = unpacked_folder(name)
+    if is_complete(folder):
+        return
+    say("unpacking", name)
+    shutil.rmtree(folder, ignore_errors=True)
+    packages = os.path.join(folder, "packages")
+    os.makedirs(packages)
+    run("apt-get", "update", "-qq")
+    run("apt-get", "-o", "APT::Sandbox::User=root", "-qq", "download", *UNPACKED[name].split(), cwd=packages)
+    for package in glob.glob(os.path.join(packages, "*.deb")):
+        run("dpkg", "-x", package, folder)
+    shutil.rmtree(packages)
+    complete(folder)
+
+
+def library_path(name):
+    """The folders of an unpacked package's libraries, as LD_LIBRARY_PATH has them."""
+    usr = os.path.join(unpacked_folder(name), "usr", "lib")
+    return ":".join([os.path.join(usr, "x86_64-linux-gnu"), *glob.glob(os.path.join(usr, "llvm-*", "lib"))])
 
 
 # ---- builds ----
@@ -168,4 +205,11 @@ def found_builds():
 
 
 def get(name):
-    (get_suite if name in SUITES else get_build)(name)
+    kinds = {"suite": SUITES, "unpacked": UNPACKED, "build": BUILDS}
+    kind = next(kind for kind, names in kinds.items() if name in names)
+    {"suite": get_suite, "unpacked": get_unpacked, "build": get_build}[kind](name)
+
+
+def everything():
+    """The names of all that can be got."""
+    return [*SUITES, *UNPACKED, *BUILDS]
