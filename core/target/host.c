@@ -167,6 +167,8 @@ enum ph_status ph_target_describe(struct ph_target *t, const struct ph_descripti
     if (ok) {
         read_format(t, description->program);
         ok = ph_loaded_find(t, description->program);
+        if (!t->entry && t->modules.count) /* executables are mapped lowest */
+            t->entry = t->modules.items[0].start;
         name_after_program(t);
     }
     return ok ? PH_OK : ph_fail(err, PH_NO_MEMORY, "out of memory");

@@ -351,7 +351,8 @@ static bool add_from_regions(struct ph_target *t)
     bool ok = true;
     for (uint32_t i = 0; ok && i < t->regions.count; i++) {
         const struct ph_region *region = &t->regions.items[i];
-        if ((region->flags & PH_REGION_READ) && is_header(t, region->start))
+        bool may_be_file = region->name[0] != '['; /* [vdso] has no file */
+        if (may_be_file && (region->flags & PH_REGION_READ) && is_header(t, region->start))
             ok = add_module(t, region->start, region->name);
     }
     return ok;
