@@ -25,6 +25,7 @@ const struct ph_family ph_family_lru_cache = {
     .type_names = PH_TYPE_NAMES("functools._lru_cache_wrapper"),
     .struct_size = PH_STRUCT_OF(lru_cache),
     .fields = PH_REF_FIELDS(PH_REF_NOTE("cache", lru_cache, cache),
+                            PH_REF_NOTE("maximal size", lru_cache, maxsize_O),
                             PH_REF_NOTE("function", lru_cache, func),
                             PH_REF_NOTE("mark between arguments", lru_cache, kwd_mark),
                             PH_REF_NOTE("type of links", lru_cache, lru_list_elem_type),
