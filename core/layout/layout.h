@@ -83,7 +83,8 @@ enum ph_status ph_layout_load(struct ph_layout *out, uint32_t version_hex, unsig
 
 /* The versions that have a table, oldest first: "3.8", "3.9", ... NULL at the end. */
 const char *ph_layout_version_name(size_t i);
-const char *ph_layout_newest_version(void);
+/* All of them in words: "2.7, 3.6 to 3.13". Returns buf. */
+const char *ph_layout_versions_text(char buf[100]);
 
 /* Walk over all that schema.def names, for `layout` and for tests. */
 struct ph_layout_entry {

@@ -15,7 +15,7 @@ What makes the two equal, to the object:
 - Frames are looked at last, for sys._current_frames() and gi_frame create frame objects (3.11+) and
   f_locals creates dicts (up to 3.12).
 
-Runs on CPython 3.8 to 3.13, standard library only.
+Runs on CPython 3.6 to 3.13, standard library only.
 """
 import ctypes
 import gc
