@@ -14,6 +14,8 @@ import targets
 def pytest_addoption(parser):
     parser.addoption("--python", action="append", default=[], help="only interpreters whose name has this")
     parser.addoption("--host", action="append", default=[], help="only hosts whose name has this")
+    parser.addoption("--all-pairs", action="store_true", help="every host with every interpreter that it sees; without "
+                     "it, hosts beyond the machine's own look at the newest interpreter of each root only")
 
 
 def selected(config, option, things):
@@ -161,8 +163,12 @@ def pytest_collection_modifyitems(config, items):
 
     def possible(item):
         host = parameter(item, "host", "debugger", "gdb")
+        if not isinstance(host, hosts.Host):  # none, or none that was selected
+            return True
         python = parameter(item, "python", "shared_python") or pythons(config)[-1]
-        return host is None or host.sees(python)
+        if host.common or config.getoption("--all-pairs"):
+            return host.sees(python)
+        return host.sees(python) and python == [p for p in pythons(config) if p.root == python.root][-1]
 
     config.hook.pytest_deselected(items=[item for item in items if not possible(item)])
     items[:] = filter(possible, items)
@@ -172,3 +178,5 @@ def pytest_collection_modifyitems(config, items):
         return (python.version, python.name) if hasattr(python, "version") else ()
 
     items.sort(key=interpreter)
+    for item in items:  # with pytest-xdist's --dist loadgroup: all of one interpreter in one process
+        item.add_marker(pytest.mark.xdist_group("-".join(map(str, interpreter(item)))))

@@ -40,9 +40,13 @@ def run_process(argv, timeout=TIMEOUT_SECONDS, stderr=subprocess.PIPE):
 
 
 class Host:
-    """name: for test ids; root: where its files lie ("", or the folder of a suite); available(): whether it is here."""
+    """name: for test ids; root: where its files lie ("", or the folder of a suite); available(): whether it is here.
+
+    common: whether it is what users of this machine have, and so looks at every interpreter in every run.
+    """
 
     root = ""
+    common = True
 
     def sees(self, python):
         """Whether what that interpreter runs lies in the host's reach: from within a suite only the suite is."""
@@ -169,14 +173,19 @@ def find_hosts():
     """All hosts that py-heap is built for, whether the machine has them or not."""
     unpacked = os.path.join(supply.unpacked_folder("gdb-minimal"), "usr")
     minimal = os.environ.get("PH_GDB_MINIMAL") or os.path.join(unpacked, "bin", "gdb")
-    return [
-        CommandLine(),
-        Gdb("gdb", first_existing(os.environ.get("PH_GDB"), "/usr/bin/gdb")),
-        Gdb("gdb-minimal", minimal, first_existing(os.path.join(os.path.dirname(minimal), "..", "share", "gdb"))),
-        Lldb("lldb", first_existing(os.environ.get("PH_LLDB"), "/usr/bin/lldb-19", "/usr/bin/lldb")),
+    others = [
         unpacked_lldb(14),
         unpacked_lldb(16),
         Gdb("gdb-trixie", "/usr/bin/gdb", suite="trixie"),
         Gdb("gdb-sid", "/usr/bin/gdb", suite="sid"),
         Lldb("lldb-sid", "/usr/bin/lldb-22", suite="sid"),
+    ]
+    for host in others:
+        host.common = False
+    return [
+        CommandLine(),
+        Gdb("gdb", first_existing(os.environ.get("PH_GDB"), "/usr/bin/gdb")),
+        Gdb("gdb-minimal", minimal, first_existing(os.path.join(os.path.dirname(minimal), "..", "share", "gdb"))),
+        Lldb("lldb", first_existing(os.environ.get("PH_LLDB"), "/usr/bin/lldb-19", "/usr/bin/lldb")),
+        *others,
     ]

@@ -15,7 +15,6 @@ import sys
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "py-heap")
-MIRROR = os.environ.get("DEBIAN_MIRROR", "")
 
 # What a suite's folder holds: interpreters with their debug builds, debuggers, and the libraries of the plugins.
 SUITES = {
@@ -58,6 +57,14 @@ def say(*words):
 
 def run(*argv, **keywords):
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, **keywords)
+
+
+def mirror():
+    """The address of the Debian mirror that this machine uses."""
+    listing = subprocess.run(["apt-get", "indextargets", "--format", "$(ORIGIN) $(COMPONENT) $(REPO_URI)"],
+                             stdout=subprocess.PIPE, check=True).stdout.decode()
+    found = [line.split()[2] for line in listing.splitlines() if line.startswith("Debian main ")]
+    return next(uri for uri in found if "security" not in uri)
 
 
 def key(*words):
@@ -112,7 +119,7 @@ def get_suite(suite):
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(CACHE, exist_ok=True)
     with open(folder + ".log", "w") as log:
-        run("debootstrap", "--variant=minbase", suite, folder, MIRROR, stdout=log)
+        run("debootstrap", "--variant=minbase", suite, folder, mirror(), stdout=log)
         with open(os.path.join(folder, "etc/apt/apt.conf.d/99matrix"), "w") as conf:
             conf.write('Acquire::Check-Valid-Until "false";\nAPT::Install-Recommends "false";\n')
         run(*inside(suite, ["apt-get", "update", "-qq"]), stdout=log)
@@ -168,7 +175,7 @@ def own_apt(folder, suite, kind="deb", architecture=None):
         os.makedirs(os.path.join(folder, name))
     with open(os.path.join(folder, "sources.d", "%s.sources" % suite), "w") as sources:
         sources.write("Types: %s\nURIs: %s\nSuites: %s\nComponents: main\n"
-                      "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n" % (kind, MIRROR, suite))
+                      "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n" % (kind, mirror(), suite))
     words = ["apt-get"]
     for option in ("Dir::Etc::SourceList=/dev/null", "Dir::Etc::SourceParts=%s/sources.d" % folder,
                    "Dir::State::Lists=%s/lists" % folder, "Dir::Cache=%s" % folder,
