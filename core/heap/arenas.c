@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "runtime/data.h"
+
 enum {
     SMALL_ARENA = 256 << 10, /* of pools of 4 KiB */
     LARGE_ARENA = 1 << 20,   /* of pools of 16 KiB */
@@ -102,37 +104,20 @@ static bool try_table(struct search *s, ph_addr table)
     return true;
 }
 
-/* The variable is somewhere in the data of the module that the interpreter is in. Tables are
- * malloc's, and the regions are those of modules, so what points into one is none. */
-static bool search_region(struct search *s, const struct ph_region *region)
+/* The variable is somewhere in the interpreter's data. Tables are malloc's, and the regions are
+ * those of modules, so what points into one is none. */
+static void search_statics(struct search *s)
 {
     struct ph_target *target = s->python->target;
     unsigned word = ph_word_bytes(s->python);
-    for (ph_addr at = region->start; at + word <= region->end; at += word) {
-        uint64_t value;
-        if (ph_target_word(target, at, &value) && !ph_target_region_at(target, value) &&
-            try_table(s, value))
-            return true;
-    }
-    return false;
-}
-
-static void search_statics(struct search *s)
-{
-    size_t module_count, region_count;
-    const struct ph_module *modules = ph_target_modules(s->python->target, &module_count);
-    const struct ph_region *regions = ph_target_regions(s->python->target, &region_count);
-    ph_addr start = 0, end = 0;
-    for (size_t i = 0; i < module_count; i++) {
-        if (s->python->runtime >= modules[i].start && s->python->runtime < modules[i].end) {
-            start = modules[i].start;
-            end = modules[i].end;
+    ph_addr start;
+    uint64_t len, value;
+    for (size_t i = 0; ph_data_next(target, s->python->anchor, &i, &start, &len);) {
+        for (ph_addr at = start; at + word <= start + len; at += word) {
+            if (ph_target_word(target, at, &value) && !ph_target_region_at(target, value) &&
+                try_table(s, value))
+                return;
         }
-    }
-    for (size_t i = 0; i < region_count; i++) {
-        if (regions[i].start >= start && regions[i].end <= end &&
-            (regions[i].flags & PH_REGION_WRITE) && search_region(s, &regions[i]))
-            return;
     }
 }
 
