@@ -3,6 +3,7 @@
  */
 #include "command/command.h"
 #include "command/progress.h"
+#include "compressed.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -36,6 +37,14 @@ static void show_progress(void *ctx, const char *phase, unsigned percent)
     ph_progress_show(ctx, phase, percent);
 }
 
+static enum ph_status open_core(void *ctx, const char *path, int *fd, struct ph_error *err)
+{
+    const struct ph_host host = {
+        .ctx = ctx, .interrupted = is_interrupted, .progress = show_progress};
+
+    return ph_compressed_open(path, &host, fd, err);
+}
+
 /* ---- the options before the command ---- */
 
 struct target_options {
@@ -55,7 +64,7 @@ static void write_usage(void)
     fputs("\n"
           "What to look at stands before the command:\n"
           "  --pid PID             this process, which is stopped meanwhile\n"
-          "  --core CORE           this core file\n"
+          "  --core CORE           this core file; one that zstd, lz4, xz or gzip packed, too\n"
           "  --exe EXE             the program that dumped it, where it is not found\n"
           "  --sysroot DIR         where the files of the machine are that it comes from\n"
           "\n"
@@ -125,8 +134,10 @@ static enum ph_status answer(struct ph_session *session, const struct ph_invocat
 static int run_command(const struct target_options *options, const char *const *argv)
 {
     struct ph_progress progress;
-    struct ph_host host = {
-        .ctx = &progress, .interrupted = is_interrupted, .progress = show_progress};
+    struct ph_host host = {.ctx = &progress,
+                           .interrupted = is_interrupted,
+                           .open_core = open_core,
+                           .progress = show_progress};
     struct ph_invocation inv;
     struct ph_error err;
     size_t argc = 0;

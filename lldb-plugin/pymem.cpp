@@ -60,7 +60,7 @@ class Session
 {
   public:
     Session()
-        : host_{this, read, is_interrupted, has_run, local_path, show_progress},
+        : host_{this, read, is_interrupted, has_run, local_path, nullptr, show_progress},
           session_(ph_session_create(&host_))
     {
     }

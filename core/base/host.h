@@ -20,6 +20,9 @@ struct ph_host {
      * by where it is mapped: the name of a file here. False where it does not know, or size is
      * small. */
     bool (*local_path)(void *ctx, const char *path, ph_addr start, char *local, size_t size);
+    /* Open a core file in a way of the host's own, such as unpacking a compressed one. *fd is the
+     * caller's. NULL: as it lies. */
+    enum ph_status (*open_core)(void *ctx, const char *path, int *fd, struct ph_error *err);
     /* Show how far long work has come; percent 0 to 100; phase NULL clears the line. */
     void (*progress)(void *ctx, const char *phase, unsigned percent);
 };

@@ -462,7 +462,13 @@ static const struct ph_backend core_backend = {
 static enum ph_status open_file(struct ph_target *t, const char *path, struct ph_error *err)
 {
     struct stat info;
-    t->core->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (t->host && t->host->open_core) {
+        enum ph_status status = t->host->open_core(t->host->ctx, path, &t->core->fd, err);
+        if (status)
+            return status;
+    } else {
+        t->core->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    }
     if (t->core->fd < 0 || fstat(t->core->fd, &info))
         return ph_fail(err, errno == ENOENT ? PH_NOT_FOUND : PH_FAILED, "cannot open %.150s: %s",
                        path, strerror(errno));
