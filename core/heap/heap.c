@@ -71,7 +71,8 @@ static const struct ph_type *type_of(struct builder *b, ph_addr address)
  * bytes never look like an object. */
 static void push(struct builder *b, ph_addr address, const struct ph_type *type)
 {
-    bool owns = type->family->buffers && type->family != &ph_family_str;
+    bool owns = type->family->buffers && type->family != &ph_family_str &&
+                type->family != &ph_family_py2_unicode;
     if ((owns || ph_type_has_refs(type)) && !ph_array_push(&b->pending, address))
         b->failed = true;
 }

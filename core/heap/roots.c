@@ -28,6 +28,7 @@ struct root_field {
 /* PyInterpreterState (Include/internal/pycore_interp.h). */
 static const struct root_field interp_fields[] = {
     INTERP("sys.modules", modules),
+    INTERP("modules being reloaded", modules_reloading),
     INTERP("modules by index", modules_by_index),
     INTERP("sys.__dict__", sysdict),
     INTERP("copy of sys.__dict__", sysdict_copy),

@@ -80,15 +80,17 @@ ph_addr ph_code_first_instruction(const struct ph_objects *objects, ph_addr code
 
 /* ---- lines ---- */
 
-/* co_lnotab, to 3.9: pairs of (bytes, lines) to add (Objects/lnotab_notes.txt). */
-static int64_t line_by_lnotab(const uint8_t *table, uint64_t len, int64_t line, int64_t target)
+/* co_lnotab, to 3.9: pairs of (bytes, lines) to add, lines with a sign from 3.6 on
+ * (Objects/lnotab_notes.txt). */
+static int64_t line_by_lnotab(const uint8_t *table, uint64_t len, int64_t line, int64_t target,
+                              bool has_sign)
 {
     int64_t at = 0;
     for (uint64_t i = 0; i + 1 < len; i += 2) {
         at += table[i];
         if (at > target)
             break;
-        line += (int8_t)table[i + 1];
+        line += has_sign ? (int8_t)table[i + 1] : table[i + 1];
     }
     return line;
 }
@@ -169,7 +171,8 @@ int64_t ph_code_line(struct ph_objects *objects, ph_addr code, int64_t byte_offs
     if (L->traits.code_object == PH_CODE_OBJECT_INLINE)
         return line_by_locations(table, len, first, byte_offset);
     return L->version >= 0x030a0000 ? line_by_linetable(table, len, first, byte_offset)
-                                    : line_by_lnotab(table, len, first, byte_offset);
+                                    : line_by_lnotab(table, len, first, byte_offset,
+                                                     L->version >= 0x03060000);
 }
 
 /* ---- the family ---- */

@@ -344,6 +344,8 @@ static unsigned read_build(const struct ph_python *python)
         build |= PH_BUILD_DEBUG;
     if (ph_target_symbol(python->target, "_Py_MergeZeroLocalRefcount", &symbol, NULL) == PH_OK)
         build |= PH_BUILD_FREE_THREADED;
+    if (ph_target_symbol(python->target, "PyUnicodeUCS4_AsUnicode", &symbol, NULL) == PH_OK)
+        build |= PH_BUILD_WIDE_UNICODE;
     /* Trace-refs builds up to 3.12 put two links before ob_refcnt: the type of type is then three
      * words in. */
     ph_addr type;

@@ -39,8 +39,9 @@ TAGS = {
 }
 
 # Extension modules whose structs the tables have, where they are files of their own.
-EXTENSIONS = ("_collections", "_csv", "_ctypes", "_datetime", "_decimal", "_elementtree", "_functools", "_io", "_pickle", "_queue", "_sqlite3", "_struct",
-              "_zoneinfo", "array", "datetime", "itertools", "parser", "pyexpat", "select", "zlib")
+EXTENSIONS = ("_collections", "_csv", "_ctypes", "_datetime", "_decimal", "_elementtree", "_functools", "_io", "_pickle",
+              "_queue", "_sqlite3", "_struct", "_zoneinfo", "array", "datetime", "itertools", "parser", "pyexpat", "select",
+              "zlib")
 
 # schema.def lists the names that versions give to one thing: "threads.head|tstate_head".
 SEPARATOR = "|"
@@ -126,7 +127,7 @@ def test_tables_agree_with_recorded_offsets(version):
         structs = json.loads(file.read_text())
         wrong, agreed = compare(entries, functools.partial(json_place, structs))
         assert wrong == []
-        assert agreed > 400
+        assert agreed > (400 if version > "3" else 250)
 
 
 # ---- interpreters, through GDB ----
@@ -199,4 +200,4 @@ def test_tables_agree_with_debug_information(version):
         if place is not None and not any(a in places for a in alternatives(ctype, field))
     ]
     assert unconfirmed == []
-    assert agreed > 500
+    assert agreed > (500 if version > "3" else 400)
