@@ -549,6 +549,15 @@ static bool is_static(const struct ph_heap *heap, ph_addr address)
     return region && !(region->flags & PH_REGION_ANON);
 }
 
+/* 2.7 carves its ints and floats out of blocks of a thousand bytes (Objects/intobject.c). */
+static bool lies_in_block_of_many(const struct ph_heap *heap, const struct ph_object *o)
+{
+    const struct ph_family *family = o->type->family;
+    return heap->objects.python->layout.version < 0x03000000 && o->type == o->type->described &&
+           !is_static(heap, o->address) &&
+           (family == &ph_family_py2_int || family == &ph_family_float);
+}
+
 uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
 {
     struct ph_object o;
@@ -559,6 +568,8 @@ uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
     ph_addr block = o.address - o.type->header_bytes;
     if (heap->flags[id] & PH_OBJECT_IN_POOL)
         sum.bytes += ph_pools_find(&heap->pools, block)->block_bytes;
+    else if (lies_in_block_of_many(heap, &o))
+        sum.bytes += o.type->basicsize;
     else if (!is_static(heap, o.address))
         sum.bytes += ph_heap_block_bytes(
             heap, block, ph_object_own_bytes(&heap->objects, &o) + o.type->header_bytes);

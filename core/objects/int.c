@@ -156,7 +156,6 @@ static void py2_long_summary(struct ph_objects *objects, const struct ph_object 
 const struct ph_family ph_family_py2_long = {
     .type_names = PH_TYPE_NAMES("long"),
     .struct_size = PH_FIELD_OF(py2_int, ob_ival),
-    .size = int_size,
     .summary = py2_long_summary,
 };
 

@@ -253,14 +253,23 @@ static void str_summary(struct ph_objects *objects, const struct ph_object *o, u
 
 /* ---- 2.7 ---- */
 
+/* string_sizeof() in Objects/stringobject.c: the basicsize of a subclass is ignored. */
+static uint64_t py2_str_size(struct ph_objects *objects, const struct ph_object *o)
+{
+    uint64_t start = (uint64_t)objects->python->layout.py2_str.ob_sval + 1;
+    return start + ph_sane_count(ph_object_var_size(objects, o));
+}
+
 const struct ph_family ph_family_py2_str = {
     .type_names = PH_TYPE_NAMES("str"),
     .struct_size = PH_FIELD_OF(py2_str, ob_sstate),
+    .size = py2_str_size,
+    .own_bytes = ph_size_default,
     .summary = str_summary,
 };
 
 /* The code units lie apart from the object; defenc caches it encoded, as a str
- * (Objects/unicodeobject.c: unicode__sizeof__). */
+ * (Objects/unicodeobject.c). */
 static void py2_unicode_buffers(struct ph_objects *objects, const struct ph_object *o,
                                 const struct ph_buffer_visitor *v)
 {
@@ -269,11 +278,20 @@ static void py2_unicode_buffers(struct ph_objects *objects, const struct ph_obje
         ph_visit_buffer(v, shape.data, (shape.length + 1) * shape.kind, "characters");
 }
 
+static uint64_t py2_unicode_size(struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    struct shape shape;
+    if (!read_py2_shape(objects->python, o->address, false, &shape))
+        return o->type->basicsize;
+    return (uint64_t)L->py2_unicode.size + (shape.length + 1) * shape.kind;
+}
+
 const struct ph_family ph_family_py2_unicode = {
     .type_names = PH_TYPE_NAMES("unicode"),
     .struct_size = PH_FIELD_OF(py2_unicode, defenc),
     .fields = PH_REF_FIELDS(PH_REF_NOTE("encoded", py2_unicode, defenc)),
-    .size = ph_size_with_buffers,
+    .size = py2_unicode_size,
     .buffers = py2_unicode_buffers,
     .summary = str_summary,
 };

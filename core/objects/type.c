@@ -122,10 +122,13 @@ void ph_type_refs(struct ph_objects *objects, const struct ph_object *o, const s
         heap_type_refs(objects, heap, v);
 }
 
-/* type___sizeof___impl: the sizes of the structs, whatever the metaclass adds. */
+/* type___sizeof___impl: the sizes of the structs, whatever the metaclass adds. 2.7 has none, so that
+ * the metaclass and the slots count, and static types as heap types. */
 uint64_t ph_type_size(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
+    if (L->version < 0x03000000)
+        return ph_size_default(objects, o);
     const uint8_t *heap = view_heap_type(objects, o);
     if (!heap)
         return (uint64_t)L->type.size;
