@@ -54,7 +54,7 @@ struct error_case {
 };
 
 static const struct error_case parse_errors[] = {
-    {"strict", "test.layout:1: expected struct, trait, without, version, base or overlay, found \"strict\""},
+    {"strict", "test.layout:1: expected struct, union, trait, without, version, base or overlay, found \"strict\""},
     {"\n\nstruct {", "test.layout:3: expected the struct's name, found \"{\""},
     {"struct 3.8 {", "test.layout:1: expected the struct's name, found \"3.8\""},
     {"struct a.b {", "test.layout:1: expected the struct's name, found \"a.b\""},
@@ -91,7 +91,7 @@ static const struct error_case parse_errors[] = {
     {"base first", "test.layout:1: expected a version such as 3.11, found \"first\""},
     {"version", "test.layout:1: expected a version such as 3.11, found the end"},
     {"\x1b[31m",
-     "test.layout:1: expected struct, trait, without, version, base or overlay, found the byte 0x1b"},
+     "test.layout:1: expected struct, union, trait, without, version, base or overlay, found the byte 0x1b"},
 };
 
 static void test_parse_errors(void **state)
