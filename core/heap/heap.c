@@ -1,12 +1,16 @@
 #include "heap/heap.h"
 
+#include "objects/dict.h"
+#include "objects/int_value.h"
+#include "runtime/version.h"
+
 enum {
     TRACKED_LINK_MASK = 3,    /* low bits of _gc_next are flags (Include/internal/pycore_gc.h) */
     OBJECTS_A_LOOK = 1 << 16, /* handled between two looks at Ctrl-C */
     PENDING_FIRST = 1 << 12,
-    PENDING_AHEAD = 8, /* objects whose turn comes soon are fetched into the cache meanwhile */
+    PENDING_AHEAD = 8,   /* objects whose turn comes soon are fetched into the cache meanwhile */
     UNTRACKED_REFS = -2, /* gc_refs of an object on no list (Include/objimpl.h, to 3.7) */
-    CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
+    CHUNK_SLACK = 8192,  /* a chunk is not more than this, or a quarter, larger than asked for */
 };
 #define MAX_REFCOUNT                                                                               \
     (1ull << 40) /* higher counts are no counts; immortal ones are told apart before */
@@ -318,8 +322,8 @@ static bool header_says_tracked(const struct ph_python *python, ph_addr address)
     ph_addr header = address - (uint64_t)L->gc_head.size;
     if (L->traits.gc_header == PH_GC_HEADER_LINKS)
         return ph_python_word(python, header, L->gc_head.next) != 0;
-    const uint8_t *refs = ph_target_view(python->target, header + (uint64_t)L->gc_head.refs,
-                                         ph_word_bytes(python));
+    const uint8_t *refs =
+        ph_target_view(python->target, header + (uint64_t)L->gc_head.refs, ph_word_bytes(python));
     if (!refs)
         return false;
     int64_t value = ph_load_ssize(python, refs);
@@ -412,11 +416,28 @@ static void progress(const struct builder *b, const char *phase, unsigned percen
         b->host->progress(b->host->ctx, phase, percent);
 }
 
+/* Where nothing told the exact version before objects could be read, sys.hexversion does. */
+static void ask_sys_for_version(struct ph_objects *objects)
+{
+    struct ph_python *python = objects->python;
+    ph_addr sysdict = ph_python_word(python, python->interpreters.items[0].address,
+                                     python->layout.interp.sysdict);
+    ph_addr number = ph_dict_get_string(objects, sysdict, "hexversion");
+    uint64_t hex;
+    if (!number || !ph_int_value(objects, number, &hex) || hex >> 16 != python->version_hex >> 16)
+        return;
+    python->version_hex = (uint32_t)hex;
+    ph_version_format(python->version, python->version_hex);
+    python->version_is_a_guess = false;
+}
+
 static enum ph_status build(struct builder *b, struct ph_error *err)
 {
     struct ph_heap *heap = b->heap;
     if (!ph_objects_init(&heap->objects, b->python))
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    if (b->python->version_is_a_guess)
+        ask_sys_for_version(&heap->objects);
     progress(b, "reading memory", 0);
     enum ph_status status = ph_pools_scan(&heap->pools, b->python, b->host, err);
     if (status)

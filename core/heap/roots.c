@@ -165,8 +165,8 @@ static void visit_words(struct root_walk *w, const char *name, int32_t offset, i
              PH_REF_STRONG | PH_REF_GUESS);
 }
 
-/* To 3.6 the list gc.garbage is a static variable; what the module shows is that list unless somebody
- * assigned another, so the reference is believed only where a count is unexplained. */
+/* To 3.6 the list gc.garbage is a static variable; what the module shows is that list unless
+ * somebody assigned another, so the reference is believed only where a count is unexplained. */
 static void visit_static_garbage(struct root_walk *w)
 {
     const struct ph_layout *L = &w->python->layout;

@@ -50,11 +50,10 @@ static void bytearray_summary(struct ph_objects *objects, const struct ph_object
                               uint64_t max_chars, struct ph_str *out)
 {
     const struct ph_layout *L = &objects->python->layout;
-    int32_t start =
-        ph_has(L->bytearray.ob_start) ? L->bytearray.ob_start : L->bytearray.ob_bytes;
+    int32_t start = ph_has(L->bytearray.ob_start) ? L->bytearray.ob_start : L->bytearray.ob_bytes;
     ph_str_append(out, "bytearray(");
-    append_bytes(objects, ph_object_ptr(objects, o, start),
-                 ph_object_var_size(objects, o), max_chars, out);
+    append_bytes(objects, ph_object_ptr(objects, o, start), ph_object_var_size(objects, o),
+                 max_chars, out);
     ph_str_append(out, ")");
 }
 

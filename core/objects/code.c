@@ -170,9 +170,9 @@ int64_t ph_code_line(struct ph_objects *objects, ph_addr code, int64_t byte_offs
         return first;
     if (L->traits.code_object == PH_CODE_OBJECT_INLINE)
         return line_by_locations(table, len, first, byte_offset);
-    return L->version >= 0x030a0000 ? line_by_linetable(table, len, first, byte_offset)
-                                    : line_by_lnotab(table, len, first, byte_offset,
-                                                     L->version >= 0x03060000);
+    return L->version >= 0x030a0000
+               ? line_by_linetable(table, len, first, byte_offset)
+               : line_by_lnotab(table, len, first, byte_offset, L->version >= 0x03060000);
 }
 
 /* ---- the family ---- */

@@ -1,5 +1,5 @@
-/* collections.deque (Modules/_collectionsmodule.c): a chain of blocks of 64 items each (2.7: 62); freed
- * blocks are kept for use again, from 3.11 on in the deque itself. */
+/* collections.deque (Modules/_collectionsmodule.c): a chain of blocks of 64 items each (2.7: 62);
+ * freed blocks are kept for use again, from 3.11 on in the deque itself. */
 #include "objects/object.h"
 
 #include <inttypes.h>

@@ -40,10 +40,10 @@ static void module_summary(struct ph_objects *objects, const struct ph_object *o
                            uint64_t max_chars, struct ph_str *out)
 {
     const struct ph_layout *L = &objects->python->layout;
-    ph_addr name = ph_has(L->module.md_name)
-                       ? ph_object_ptr(objects, o, L->module.md_name)
-                       : ph_dict_get_string(
-                             objects, ph_object_ptr(objects, o, L->module.md_dict), "__name__");
+    ph_addr name =
+        ph_has(L->module.md_name)
+            ? ph_object_ptr(objects, o, L->module.md_name)
+            : ph_dict_get_string(objects, ph_object_ptr(objects, o, L->module.md_dict), "__name__");
     ph_str_append(out, "<module ");
     ph_str_object_literal(objects, name, max_chars, out);
     ph_str_append(out, ">");

@@ -288,12 +288,13 @@ struct ph_ref_field {
 #define PH_STRUCT_OF(s)    offsetof(struct ph_layout, s.size)
 /* In place of the whole struct, for one that other versions declare otherwise under its name: a
  * field that only those versions have that the family is for. */
-#define PH_FIELD_OF(s, f)  offsetof(struct ph_layout, s.f)
+#define PH_FIELD_OF(s, f) offsetof(struct ph_layout, s.f)
 
 struct ph_family {
     const char *const *type_names; /* the tp_names that it serves, NULL-ended; NULL: none by name */
-    /* PH_STRUCT_OF(s) or PH_FIELD_OF(s, f): the struct that instances begin with. A type that is smaller, or of a
-     * version that has no such struct, only shares the name and is not served. 0: not checked. */
+    /* PH_STRUCT_OF(s) or PH_FIELD_OF(s, f): the struct that instances begin with. A type that is
+     * smaller, or of a version that has no such struct, only shares the name and is not served. 0:
+     * not checked. */
     size_t struct_size;
     const struct ph_ref_field *fields; /* visited first; NULL: none */
     /* __sizeof__() without what sys.getsizeof adds for the collector; NULL: basicsize + |ob_size| *

@@ -23,9 +23,9 @@ static void function_summary(struct ph_objects *objects, const struct ph_object 
                              uint64_t max_chars, struct ph_str *out)
 {
     const struct ph_layout *L = &objects->python->layout;
-    ph_addr name = ph_object_ptr(objects, o, ph_has(L->function.func_qualname)
-                                                 ? L->function.func_qualname
-                                                 : L->function.func_name);
+    ph_addr name = ph_object_ptr(objects, o,
+                                 ph_has(L->function.func_qualname) ? L->function.func_qualname
+                                                                   : L->function.func_name);
     ph_str_append(out, "<function ");
     if (!ph_str_object_text(objects, name, max_chars, out))
         ph_str_append(out, "?");
@@ -124,13 +124,12 @@ const struct ph_family ph_family_weakref = {
  * described. */
 const struct ph_family ph_family_exception = {
     .type_names = PH_TYPE_NAMES("BaseException", "exceptions.BaseException"),
-    .fields = PH_REF_FIELDS(PH_REF_FIELD("__dict__", exception, dict),
-                            PH_REF_FIELD("args", exception, args),
-                            PH_REF_FIELD("message", exception, message),
-                            PH_REF_FIELD("__notes__", exception, notes),
-                            PH_REF_FIELD("__traceback__", exception, traceback),
-                            PH_REF_FIELD("__context__", exception, context),
-                            PH_REF_FIELD("__cause__", exception, cause)),
+    .fields = PH_REF_FIELDS(
+        PH_REF_FIELD("__dict__", exception, dict), PH_REF_FIELD("args", exception, args),
+        PH_REF_FIELD("message", exception, message), PH_REF_FIELD("__notes__", exception, notes),
+        PH_REF_FIELD("__traceback__", exception, traceback),
+        PH_REF_FIELD("__context__", exception, context),
+        PH_REF_FIELD("__cause__", exception, cause)),
 };
 
 const struct ph_family ph_family_traceback = {

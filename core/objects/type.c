@@ -122,8 +122,8 @@ void ph_type_refs(struct ph_objects *objects, const struct ph_object *o, const s
         heap_type_refs(objects, heap, v);
 }
 
-/* type___sizeof___impl: the sizes of the structs, whatever the metaclass adds. 2.7 has none, so that
- * the metaclass and the slots count, and static types as heap types. */
+/* type___sizeof___impl: the sizes of the structs, whatever the metaclass adds. 2.7 has none, so
+ * that the metaclass and the slots count, and static types as heap types. */
 uint64_t ph_type_size(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;

@@ -57,8 +57,7 @@ static size_t name_static_type(const struct ph_layout *L, const char *tp_name, s
 {
     size_t tail = tail_start(tp_name, len);
     const char *builtins = builtins_name(L);
-    bool builtin =
-        tail == strlen(builtins) + 1 && memcmp(tp_name, builtins, strlen(builtins)) == 0;
+    bool builtin = tail == strlen(builtins) + 1 && memcmp(tp_name, builtins, strlen(builtins)) == 0;
     ph_str_append_visible(out, tp_name, builtin ? 0 : tail);
     size_t module_len = out->len ? out->len - 1 : 0;
     ph_str_append_visible(out, tp_name + tail, len - tail);
@@ -83,9 +82,9 @@ static size_t name_heap_type(struct ph_objects *objects, const uint8_t *at, cons
     }
     size_t module_len = out->len ? out->len - 1 : 0;
     ph_str_clear(&text);
-    ph_addr qualname =
-        ph_load_ptr(objects->python, at + (ph_has(L->heap_type.ht_qualname) ? L->heap_type.ht_qualname
-                                                                            : L->heap_type.ht_name));
+    ph_addr qualname = ph_load_ptr(
+        objects->python,
+        at + (ph_has(L->heap_type.ht_qualname) ? L->heap_type.ht_qualname : L->heap_type.ht_name));
     if (ph_str_object_text(objects, qualname, MAX_NAME_BYTES, &text)) {
         ph_str_append(out, ph_str_text(&text));
     } else {
@@ -100,8 +99,9 @@ static void name_type(struct ph_objects *objects, struct ph_type *type, const ui
                       const char *tp_name, size_t len)
 {
     struct ph_str name = {0};
-    size_t module_len = type->is_heap ? name_heap_type(objects, at, tp_name, len, &name)
-                                      : name_static_type(&objects->python->layout, tp_name, len, &name);
+    size_t module_len = type->is_heap
+                            ? name_heap_type(objects, at, tp_name, len, &name)
+                            : name_static_type(&objects->python->layout, tp_name, len, &name);
     const char *copy = ph_arena_strdup(&objects->arena, ph_str_text(&name));
     if (!copy || name.failed) {
         objects->out_of_memory = true;

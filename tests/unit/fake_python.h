@@ -212,7 +212,8 @@ static void check_heap(struct ph_python *python)
     assert_int_equal(scope_of(heap, HELD_TUPLE), PH_OBJECT_REACHABLE);
     assert_int_equal(scope_of(heap, LEAKED_TUPLE), 0);
     assert_int_equal(ph_heap_find(heap, address_of(DICT_KEYS)), PH_NO_OBJECT);
-    assert_int_equal(heap->flags[ph_heap_find(heap, address_of(OLD_TUPLE))] & PH_OBJECT_GEN_MASK, 2);
+    assert_int_equal(heap->flags[ph_heap_find(heap, address_of(OLD_TUPLE))] & PH_OBJECT_GEN_MASK,
+                     2);
     uint32_t id = ph_heap_find(heap, address_of(OLD_TUPLE));
     assert_int_equal(ph_heap_sizeof(heap, id), GC_HEADER + 24 + 8);
     assert_int_equal(ph_heap_allocated(heap, id), BLOCK);
@@ -221,21 +222,38 @@ static void check_heap(struct ph_python *python)
     ph_heap_destroy(heap);
 }
 
-/* Look at the heap from outside. */
-static void check_child(const char *version)
-{
-    pid_t child = fork();
-    if (child == 0) {
-        for (;;)
-            pause();
-    }
+/* The heap seen from outside. */
+struct fake_view {
+    pid_t child;
     struct ph_target *target;
     struct ph_python *python;
+};
+
+static struct fake_view open_child(void)
+{
+    struct fake_view view = {.child = fork()};
     struct ph_error err = {0};
-    enum ph_status opened = ph_target_open_live(child, true, NULL, &target, &err);
+    while (view.child == 0)
+        pause();
+    enum ph_status opened = ph_target_open_live(view.child, true, NULL, &view.target, &err);
     assert_int_equal(opened, PH_OK);
-    if (ph_python_open(target, &python, &err))
+    if (ph_python_open(view.target, &view.python, &err))
         fail_msg("%s", err.message);
+    return view;
+}
+
+static void close_child(struct fake_view *view)
+{
+    ph_python_close(view->python);
+    ph_target_close(view->target);
+    kill(view->child, SIGKILL);
+    waitpid(view->child, NULL, 0);
+}
+
+static void check_child(const char *version)
+{
+    struct fake_view view = open_child();
+    const struct ph_python *python = view.python;
     assert_string_equal(python->version, version);
     assert_int_equal(python->layout.gc_head.size, GC_HEADER);
     assert_int_equal(python->interpreters.count, 1);
@@ -243,11 +261,8 @@ static void check_child(const char *version)
     assert_int_equal(python->threads.items[0].ident, 12345);
     assert_int_equal(python->interpreters.items[0].gc.lists[0].threshold, 700);
     assert_int_equal(python->interpreters.items[0].gc.lists[2].count, 5);
-    check_heap(python);
-    ph_python_close(python);
-    ph_target_close(target);
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
+    check_heap(view.python);
+    close_child(&view);
 }
 
 #endif
