@@ -14,7 +14,7 @@ static bool is_boundary(const struct ph_type *type)
 {
     const struct ph_family *f = type->family;
     return (type->flags & PH_TPFLAGS_TYPE_SUBCLASS) || f == &ph_family_module ||
-           f == &ph_family_function || f == &ph_family_code;
+           f == &ph_family_function || f == &ph_family_code || f == &ph_family_old_class;
 }
 
 static bool mark(struct walk *w, uint32_t id)

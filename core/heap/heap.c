@@ -1,12 +1,16 @@
 #include "heap/heap.h"
 
+#include "objects/dict.h"
+#include "objects/int_value.h"
+#include "runtime/version.h"
+
 enum {
     TRACKED_LINK_MASK = 3,    /* low bits of _gc_next are flags (Include/internal/pycore_gc.h) */
     OBJECTS_A_LOOK = 1 << 16, /* handled between two looks at Ctrl-C */
     PENDING_FIRST = 1 << 12,
-    PENDING_AHEAD = 8, /* objects whose turn comes soon are fetched into the cache meanwhile */
+    PENDING_AHEAD = 8,   /* objects whose turn comes soon are fetched into the cache meanwhile */
     UNTRACKED_REFS = -2, /* gc_refs of an object on no list (Include/objimpl.h, to 3.7) */
-    CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
+    CHUNK_SLACK = 8192,  /* a chunk is not more than this, or a quarter, larger than asked for */
 };
 #define MAX_REFCOUNT                                                                               \
     (1ull << 40) /* higher counts are no counts; immortal ones are told apart before */
@@ -71,7 +75,8 @@ static const struct ph_type *type_of(struct builder *b, ph_addr address)
  * bytes never look like an object. */
 static void push(struct builder *b, ph_addr address, const struct ph_type *type)
 {
-    bool owns = type->family->buffers && type->family != &ph_family_str;
+    bool owns = type->family->buffers && type->family != &ph_family_str &&
+                type->family != &ph_family_py2_unicode;
     if ((owns || ph_type_has_refs(type)) && !ph_array_push(&b->pending, address))
         b->failed = true;
 }
@@ -317,8 +322,8 @@ static bool header_says_tracked(const struct ph_python *python, ph_addr address)
     ph_addr header = address - (uint64_t)L->gc_head.size;
     if (L->traits.gc_header == PH_GC_HEADER_LINKS)
         return ph_python_word(python, header, L->gc_head.next) != 0;
-    const uint8_t *refs = ph_target_view(python->target, header + (uint64_t)L->gc_head.refs,
-                                         ph_word_bytes(python));
+    const uint8_t *refs =
+        ph_target_view(python->target, header + (uint64_t)L->gc_head.refs, ph_word_bytes(python));
     if (!refs)
         return false;
     int64_t value = ph_load_ssize(python, refs);
@@ -411,11 +416,28 @@ static void progress(const struct builder *b, const char *phase, unsigned percen
         b->host->progress(b->host->ctx, phase, percent);
 }
 
+/* Where nothing told the exact version before objects could be read, sys.hexversion does. */
+static void ask_sys_for_version(struct ph_objects *objects)
+{
+    struct ph_python *python = objects->python;
+    ph_addr sysdict = ph_python_word(python, python->interpreters.items[0].address,
+                                     python->layout.interp.sysdict);
+    ph_addr number = ph_dict_get_string(objects, sysdict, "hexversion");
+    uint64_t hex;
+    if (!number || !ph_int_value(objects, number, &hex) || hex >> 16 != python->version_hex >> 16)
+        return;
+    python->version_hex = (uint32_t)hex;
+    ph_version_format(python->version, python->version_hex);
+    python->version_is_a_guess = false;
+}
+
 static enum ph_status build(struct builder *b, struct ph_error *err)
 {
     struct ph_heap *heap = b->heap;
     if (!ph_objects_init(&heap->objects, b->python))
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    if (b->python->version_is_a_guess)
+        ask_sys_for_version(&heap->objects);
     progress(b, "reading memory", 0);
     enum ph_status status = ph_pools_scan(&heap->pools, b->python, b->host, err);
     if (status)
@@ -548,6 +570,15 @@ static bool is_static(const struct ph_heap *heap, ph_addr address)
     return region && !(region->flags & PH_REGION_ANON);
 }
 
+/* 2.7 carves its ints and floats out of blocks of a thousand bytes (Objects/intobject.c). */
+static bool lies_in_block_of_many(const struct ph_heap *heap, const struct ph_object *o)
+{
+    const struct ph_family *family = o->type->family;
+    return heap->objects.python->layout.version < 0x03000000 && o->type == o->type->described &&
+           !is_static(heap, o->address) &&
+           (family == &ph_family_py2_int || family == &ph_family_float);
+}
+
 uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
 {
     struct ph_object o;
@@ -558,6 +589,8 @@ uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
     ph_addr block = o.address - o.type->header_bytes;
     if (heap->flags[id] & PH_OBJECT_IN_POOL)
         sum.bytes += ph_pools_find(&heap->pools, block)->block_bytes;
+    else if (lies_in_block_of_many(heap, &o))
+        sum.bytes += o.type->basicsize;
     else if (!is_static(heap, o.address))
         sum.bytes += ph_heap_block_bytes(
             heap, block, ph_object_own_bytes(&heap->objects, &o) + o.type->header_bytes);

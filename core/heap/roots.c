@@ -4,6 +4,7 @@
  */
 #include "heap/heap.h"
 
+#include "objects/dict.h"
 #include "objects/frame.h"
 
 enum { MAX_FRAMES = 1 << 24, MAX_EXC_DEPTH = 1 << 20, MAX_ATEXIT = 1 << 16 };
@@ -28,6 +29,7 @@ struct root_field {
 /* PyInterpreterState (Include/internal/pycore_interp.h). */
 static const struct root_field interp_fields[] = {
     INTERP("sys.modules", modules),
+    INTERP("modules being reloaded", modules_reloading),
     INTERP("modules by index", modules_by_index),
     INTERP("sys.__dict__", sysdict),
     INTERP("copy of sys.__dict__", sysdict_copy),
@@ -163,6 +165,21 @@ static void visit_words(struct root_walk *w, const char *name, int32_t offset, i
              PH_REF_STRONG | PH_REF_GUESS);
 }
 
+/* To 3.6 the list gc.garbage is a static variable; what the module shows is that list unless
+ * somebody assigned another, so the reference is believed only where a count is unexplained. */
+static void visit_static_garbage(struct root_walk *w)
+{
+    const struct ph_layout *L = &w->python->layout;
+    ph_addr modules = ph_python_word(w->python, w->root.address, L->interp.modules);
+    ph_addr module = ph_dict_get_string(w->objects, modules, "gc");
+    struct ph_object o;
+    if (module && ph_object_at(w->objects, module, &o) && o.type->family == &ph_family_module)
+        emit(w, "gc.garbage",
+             ph_dict_get_string(w->objects, ph_object_ptr(w->objects, &o, L->module.md_dict),
+                                "garbage"),
+             PH_REF_STRONG | PH_REF_GUESS | PH_REF_STALE);
+}
+
 static void visit_interpreter(struct root_walk *w, const struct ph_interpreter *interp)
 {
     const struct ph_layout *L = &w->python->layout;
@@ -179,6 +196,8 @@ static void visit_interpreter(struct root_walk *w, const struct ph_interpreter *
     visit_words(w, "ast module state", L->interp.ast, L->ast_state.size);
     visit_atexit(w);
     emit(w, "gc.garbage", interp->gc.garbage, PH_REF_STRONG);
+    if (L->traits.gc_state == PH_GC_STATE_STATICS)
+        visit_static_garbage(w);
     if (interp->gc.address && ph_has(L->gc_state.callbacks))
         emit(w, "gc.callbacks",
              ph_python_word(w->python, interp->gc.address, L->gc_state.callbacks), PH_REF_STRONG);

@@ -367,9 +367,8 @@ static enum ph_status parse_struct_size(struct parser *p, struct ph_struct *s)
 
 static enum ph_status parse_struct(struct parser *p)
 {
-    struct ph_struct s = {.file = p->file,
-                          .first_field = p->decls->fields.count,
-                          .is_union = token_is(p, "union")};
+    struct ph_struct s = {
+        .file = p->file, .first_field = p->decls->fields.count, .is_union = token_is(p, "union")};
     advance(p);
     s.line = p->token.line;
     enum ph_status status = take_name(p, "the struct's name", &s.name);

@@ -24,8 +24,9 @@
  *         @32 struct pyinterpreters interpreters;    with their places, as in 64-bit builds
  *     };
  *
- * The words const, volatile, struct and union before a type mean nothing; function pointers are written
- * void *; a last field may be an array without a length. Structs may be declared in any order.
+ * The words const, volatile, struct and union before a type mean nothing; function pointers are
+ * written void *; a last field may be an array without a length. Structs may be declared in any
+ * order.
  *
  * Files are parsed from the newest to the oldest of a chain of bases, and a name's first
  * declaration counts. Then ph_decls_place() lets libffi place the fields by the rules of the
@@ -63,7 +64,7 @@ struct ph_struct {
     const char *name;
     const char *file;
     uint32_t line, first_field, field_count;
-    bool sparse;  /* size and offsets were given */
+    bool sparse; /* size and offsets were given */
     bool is_union;
     bool dropped; /* declared by `without` */
     bool placed;

@@ -49,9 +49,11 @@ static void bytearray_buffers(struct ph_objects *objects, const struct ph_object
 static void bytearray_summary(struct ph_objects *objects, const struct ph_object *o,
                               uint64_t max_chars, struct ph_str *out)
 {
+    const struct ph_layout *L = &objects->python->layout;
+    int32_t start = ph_has(L->bytearray.ob_start) ? L->bytearray.ob_start : L->bytearray.ob_bytes;
     ph_str_append(out, "bytearray(");
-    append_bytes(objects, ph_object_ptr(objects, o, objects->python->layout.bytearray.ob_start),
-                 ph_object_var_size(objects, o), max_chars, out);
+    append_bytes(objects, ph_object_ptr(objects, o, start), ph_object_var_size(objects, o),
+                 max_chars, out);
     ph_str_append(out, ")");
 }
 
@@ -74,6 +76,7 @@ static void memoryview_summary(struct ph_objects *objects, const struct ph_objec
 
 const struct ph_family ph_family_memoryview = {
     .type_names = PH_TYPE_NAMES("memoryview"),
+    .struct_size = PH_FIELD_OF(memoryview, mbuf),
     .fields = (const struct ph_ref_field[]){PH_REF_FIELD("buffer", memoryview, mbuf),
                                             PH_REF_FIELD_WEAK("obj", memoryview, view_obj),
                                             {0}},

@@ -80,15 +80,17 @@ ph_addr ph_code_first_instruction(const struct ph_objects *objects, ph_addr code
 
 /* ---- lines ---- */
 
-/* co_lnotab, to 3.9: pairs of (bytes, lines) to add (Objects/lnotab_notes.txt). */
-static int64_t line_by_lnotab(const uint8_t *table, uint64_t len, int64_t line, int64_t target)
+/* co_lnotab, to 3.9: pairs of (bytes, lines) to add, lines with a sign from 3.6 on
+ * (Objects/lnotab_notes.txt). */
+static int64_t line_by_lnotab(const uint8_t *table, uint64_t len, int64_t line, int64_t target,
+                              bool has_sign)
 {
     int64_t at = 0;
     for (uint64_t i = 0; i + 1 < len; i += 2) {
         at += table[i];
         if (at > target)
             break;
-        line += (int8_t)table[i + 1];
+        line += has_sign ? (int8_t)table[i + 1] : table[i + 1];
     }
     return line;
 }
@@ -168,20 +170,40 @@ int64_t ph_code_line(struct ph_objects *objects, ph_addr code, int64_t byte_offs
         return first;
     if (L->traits.code_object == PH_CODE_OBJECT_INLINE)
         return line_by_locations(table, len, first, byte_offset);
-    return L->version >= 0x030a0000 ? line_by_linetable(table, len, first, byte_offset)
-                                    : line_by_lnotab(table, len, first, byte_offset);
+    return L->version >= 0x030a0000
+               ? line_by_linetable(table, len, first, byte_offset)
+               : line_by_lnotab(table, len, first, byte_offset, L->version >= 0x03060000);
 }
 
 /* ---- the family ---- */
+
+/* In 3.6 the values that _PyCode_SetExtra() keeps are memory apart from their count, which alone is
+ * not part of the size. */
+static bool has_distant_extras(const struct ph_layout *L)
+{
+    return L->version < 0x03070000;
+}
 
 static uint64_t extra_bytes(const struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
     ph_addr extra = ph_object_optional_ptr(objects, o, L->code.co_extra);
     int64_t n = extra ? (int64_t)ph_python_word(objects->python, extra, L->code_extra.ce_size) : 0;
-    return n > 0 && n < MAX_SLOTS
-               ? (uint64_t)L->code_extra.ce_extras + (uint64_t)n * ph_word_bytes(objects->python)
-               : 0;
+    uint64_t start = has_distant_extras(L) ? 0 : (uint64_t)L->code_extra.ce_extras;
+    return n > 0 && n < MAX_SLOTS ? start + (uint64_t)n * ph_word_bytes(objects->python) : 0;
+}
+
+static void visit_extra(const struct ph_objects *objects, const struct ph_object *o,
+                        const struct ph_buffer_visitor *v)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    ph_addr extra = ph_object_optional_ptr(objects, o, L->code.co_extra);
+    uint64_t bytes = extra_bytes(objects, o);
+    if (extra && has_distant_extras(L)) {
+        ph_visit_buffer(v, extra, (uint64_t)L->code_extra.size, "extra");
+        extra = ph_python_word(objects->python, extra, L->code_extra.ce_extras);
+    }
+    ph_visit_buffer(v, extra, bytes, "extra");
 }
 
 /* The cache of global look-ups that hot code had from 3.8 to 3.10: a map of one byte an
@@ -240,8 +262,7 @@ static void code_buffers(struct ph_objects *objects, const struct ph_object *o,
 {
     const struct ph_layout *L = &objects->python->layout;
     uint64_t map, opcache = opcache_bytes(objects, o, &map);
-    ph_visit_buffer(v, ph_object_optional_ptr(objects, o, L->code.co_extra), extra_bytes(objects, o),
-                    "extra");
+    visit_extra(objects, o, v);
     if (ph_has(L->code.co_cell2arg))
         ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_cell2arg),
                         cell2arg_bytes(objects, o), "cell2arg");

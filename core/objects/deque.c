@@ -1,5 +1,5 @@
-/* collections.deque (Modules/_collectionsmodule.c): a chain of blocks of 64 items each; freed
- * blocks are kept for use again, from 3.11 on in the deque itself. */
+/* collections.deque (Modules/_collectionsmodule.c): a chain of blocks of 64 items each (2.7: 62);
+ * freed blocks are kept for use again, from 3.11 on in the deque itself. */
 #include "objects/object.h"
 
 #include <inttypes.h>
@@ -9,13 +9,19 @@ static int64_t items_per_block(const struct ph_layout *L)
     return (L->deque_block.rightlink - L->deque_block.data) / (int64_t)L->word_bytes;
 }
 
+static int64_t deque_length(const struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    return ph_object_ssize(objects, o, ph_has(L->deque.len) ? L->deque.len : L->var.ob_size);
+}
+
 /* deque_sizeof(): the first block may be used from leftindex on only. */
 static uint64_t block_count(const struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
     uint64_t length = (uint64_t)items_per_block(L);
     uint64_t left = ph_object_count(objects, o, L->deque.leftindex);
-    return (left + ph_object_count(objects, o, L->var.ob_size) + length - 1) / length;
+    return (left + ph_sane_count(deque_length(objects, o)) + length - 1) / length;
 }
 
 static uint64_t deque_size(struct ph_objects *objects, const struct ph_object *o)
@@ -29,7 +35,7 @@ static void deque_refs(struct ph_objects *objects, const struct ph_object *o,
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
-    uint64_t left = ph_object_count(objects, o, L->var.ob_size), item = 0;
+    uint64_t left = ph_sane_count(deque_length(objects, o)), item = 0;
     uint64_t index = ph_object_count(objects, o, L->deque.leftindex);
     uint64_t length = (uint64_t)items_per_block(L);
     ph_addr block = ph_object_ptr(objects, o, L->deque.leftblock);
@@ -70,7 +76,7 @@ static void deque_summary(struct ph_objects *objects, const struct ph_object *o,
                           struct ph_str *out)
 {
     (void)max_chars;
-    int64_t n = ph_object_var_size(objects, o);
+    int64_t n = deque_length(objects, o);
     ph_str_appendf(out, "deque[%" PRId64 " item%s]", n, n == 1 ? "" : "s");
 }
 

@@ -108,19 +108,44 @@ static ph_addr first_value(const struct ph_layout *L, ph_addr values)
                                                           : values;
 }
 
-static bool open_tables(const struct ph_python *python, ph_addr keys, ph_addr values,
-                        struct ph_dict *out)
+/* The hash table of 2.7: slots in no order, in the dict itself while it is small. */
+static bool open_table(const struct ph_python *python, ph_addr dict, const uint8_t *at,
+                       struct ph_dict *out)
 {
-    return ph_dict_keys_open(python, keys, out) &&
+    const struct ph_layout *L = &python->layout;
+    uint64_t slots = ph_sane_count(ph_load_ssize(python, at + L->dict.ma_mask)) + 1;
+    ph_addr table = ph_load_ptr(python, at + L->dict.ma_table);
+    bool inside = table == dict + (uint64_t)L->dict.ma_smalltable;
+    *out = (struct ph_dict){
+        .python = python,
+        .entry_count = slots,
+        .entry_bytes = (uint32_t)L->dict_entry.size,
+        .key_offset = (uint32_t)L->dict_entry.me_key,
+        .value_offset = (uint32_t)L->dict_entry.me_value,
+        .keys_address = inside ? 0 : table,
+        .keys_bytes = inside ? 0 : slots * (uint64_t)L->dict_entry.size,
+        .keys_refcount = 1,
+        .capacity = slots,
+    };
+    out->entries = ph_target_view(python->target, table, (size_t)(slots * out->entry_bytes));
+    return out->entries != NULL;
+}
+
+static bool open_dict(const struct ph_python *python, ph_addr dict, const uint8_t *at,
+                      struct ph_dict *out)
+{
+    const struct ph_layout *L = &python->layout;
+    if (L->traits.dict_keys == PH_DICT_KEYS_TABLE)
+        return open_table(python, dict, at, out);
+    ph_addr values = ph_load_ptr(python, at + L->dict.ma_values);
+    return ph_dict_keys_open(python, ph_load_ptr(python, at + L->dict.ma_keys), out) &&
            (!values ||
             ph_dict_use_values(out, first_value(&python->layout, values), out->entry_count));
 }
 
 bool ph_dict_open(struct ph_objects *objects, const struct ph_object *o, struct ph_dict *out)
 {
-    const struct ph_layout *L = &objects->python->layout;
-    return open_tables(objects->python, ph_object_ptr(objects, o, L->dict.ma_keys),
-                       ph_object_ptr(objects, o, L->dict.ma_values), out);
+    return open_dict(objects->python, o->address, o->at, out);
 }
 
 ph_addr ph_dict_get_string(struct ph_objects *objects, ph_addr dict, const char *key)
@@ -129,9 +154,10 @@ ph_addr ph_dict_get_string(struct ph_objects *objects, ph_addr dict, const char 
     const struct ph_layout *L = &python->layout;
     ph_addr type = ph_python_word(python, dict, L->object.ob_type);
     struct ph_dict d;
-    if (!dict || !(ph_python_word(python, type, L->type.tp_flags) & PH_TPFLAGS_DICT_SUBCLASS) ||
-        !open_tables(python, ph_python_word(python, dict, L->dict.ma_keys),
-                     ph_python_word(python, dict, L->dict.ma_values), &d))
+    if (!dict || !(ph_python_word(python, type, L->type.tp_flags) & PH_TPFLAGS_DICT_SUBCLASS))
+        return 0;
+    const uint8_t *at = ph_target_view(python->target, dict, (size_t)L->dict.size);
+    if (!at || !open_dict(python, dict, at, &d))
         return 0;
     for (uint64_t i = 0; i < d.entry_count; i++) {
         ph_addr value = ph_dict_value(&d, i);
@@ -196,10 +222,10 @@ void ph_dict_buffers(struct ph_objects *objects, const struct ph_object *o,
                      const struct ph_buffer_visitor *v)
 {
     const struct ph_layout *L = &objects->python->layout;
-    ph_addr values = ph_object_ptr(objects, o, L->dict.ma_values);
     struct ph_dict d;
     if (!ph_dict_open(objects, o, &d))
         return;
+    ph_addr values = ph_object_optional_ptr(objects, o, L->dict.ma_values);
     /* To 3.10 an empty dict has values without room that all of them share. */
     if (d.values && d.capacity && !values_are_embedded(objects, values))
         ph_visit_values_buffer(objects->python, &d, values, v);
@@ -217,6 +243,7 @@ void ph_dict_summary(struct ph_objects *objects, const struct ph_object *o, uint
 
 const struct ph_family ph_family_dict = {
     .type_names = PH_TYPE_NAMES("dict"),
+    .struct_size = PH_STRUCT_OF(dict),
     .size = ph_dict_size,
     .own_bytes = ph_size_default,
     .refs = ph_dict_refs,

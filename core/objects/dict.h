@@ -18,7 +18,8 @@
 struct ph_dict {
     const struct ph_python *python;
     const uint8_t *entries; /* entry_count of them; borrowed from the target */
-    uint64_t entry_count;   /* dk_nentries: live and deleted ones, in insertion order */
+    uint64_t
+        entry_count; /* dk_nentries: live and deleted ones, in insertion order; 2.7: all slots */
     uint32_t entry_bytes, key_offset, value_offset;
     const uint8_t *values; /* of a split table; NULL for a combined one */
     uint64_t value_count;

@@ -301,8 +301,12 @@ static void generator_summary(struct ph_objects *objects, const struct ph_object
     if (ph_object_frame(objects, o, &frame)) {
         ph_frame_describe(objects, &frame, out);
     } else {
-        ph_str_object_text(objects, ph_object_optional_ptr(objects, o, L->gen.gi_qualname),
-                           max_chars, out);
+        ph_addr name =
+            ph_has(L->gen.gi_qualname)
+                ? ph_object_ptr(objects, o, L->gen.gi_qualname)
+                : ph_python_word(objects->python, ph_object_ptr(objects, o, L->gen.gi_code),
+                                 L->code.co_name);
+        ph_str_object_text(objects, name, max_chars, out);
         ph_str_append(out, ", finished");
     }
     ph_str_append(out, ">");

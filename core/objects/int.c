@@ -76,6 +76,11 @@ static void append_decimal(const struct ph_python *python, const uint8_t *at, ui
         ph_str_appendf(out, "%09u", parts[i - 1]);
 }
 
+static bool is_bool(const struct ph_object *o)
+{
+    return strcmp(o->type->name, "bool") == 0;
+}
+
 static void int_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
                         struct ph_str *out)
 {
@@ -83,7 +88,7 @@ static void int_summary(struct ph_objects *objects, const struct ph_object *o, u
     bool negative;
     uint64_t count = digit_count(objects, o, &negative);
     (void)max_chars;
-    if (strcmp(o->type->name, "bool") == 0) {
+    if (is_bool(o)) {
         ph_str_append(out, count ? "True" : "False");
         return;
     }
@@ -104,7 +109,14 @@ bool ph_int_value(struct ph_objects *objects, ph_addr address, uint64_t *value)
     const struct ph_layout *L = &objects->python->layout;
     struct ph_object o;
     bool negative;
-    if (!ph_object_at(objects, address, &o) || !(o.type->flags & PH_TPFLAGS_LONG_SUBCLASS))
+    if (!ph_object_at(objects, address, &o))
+        return false;
+    if (ph_has(L->py2_int.ob_ival) && (o.type->flags & PH_TPFLAGS_INT_SUBCLASS)) {
+        int64_t signed_value = ph_object_ssize(objects, &o, L->py2_int.ob_ival);
+        *value = (uint64_t)signed_value;
+        return signed_value >= 0;
+    }
+    if (!(o.type->flags & PH_TPFLAGS_LONG_SUBCLASS))
         return false;
     uint64_t count = digit_count(objects, &o, &negative);
     uint32_t digits[2] = {0};
@@ -114,6 +126,40 @@ bool ph_int_value(struct ph_objects *objects, ph_addr address, uint64_t *value)
     *value = (uint64_t)digits[1] << DIGIT_BITS | digits[0];
     return !negative && count <= 2;
 }
+
+/* ---- 2.7: int is a machine word, and what is int elsewhere is long ---- */
+
+static void py2_int_summary(struct ph_objects *objects, const struct ph_object *o,
+                            uint64_t max_chars, struct ph_str *out)
+{
+    int64_t value = ph_object_ssize(objects, o, objects->python->layout.py2_int.ob_ival);
+    (void)max_chars;
+    if (is_bool(o))
+        ph_str_append(out, value ? "True" : "False");
+    else
+        ph_str_appendf(out, "%" PRId64, value);
+}
+
+const struct ph_family ph_family_py2_int = {
+    .type_names = PH_TYPE_NAMES("int", "bool"),
+    .struct_size = PH_STRUCT_OF(py2_int),
+    .summary = py2_int_summary,
+};
+
+static void py2_long_summary(struct ph_objects *objects, const struct ph_object *o,
+                             uint64_t max_chars, struct ph_str *out)
+{
+    int_summary(objects, o, max_chars, out);
+    ph_str_append(out, "L");
+}
+
+const struct ph_family ph_family_py2_long = {
+    .type_names = PH_TYPE_NAMES("long"),
+    .struct_size = PH_FIELD_OF(py2_int, ob_ival),
+    .summary = py2_long_summary,
+};
+
+/* ---- from 3.0 on ---- */
 
 const struct ph_family ph_family_int = {
     .type_names = PH_TYPE_NAMES("int", "bool"),

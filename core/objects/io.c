@@ -43,11 +43,28 @@ static uint64_t bytes_io_size(struct ph_objects *objects, const struct ph_object
 
 const struct ph_family ph_family_bytes_io = {
     .type_names = PH_TYPE_NAMES("_io.BytesIO"),
-    .struct_size = PH_STRUCT_OF(bytes_io),
+    .struct_size = PH_FIELD_OF(bytes_io, exports),
     .fields = PH_REF_FIELDS(PH_REF_NOTE("buffer", bytes_io, buf),
                             PH_REF_FIELD("__dict__", bytes_io, dict)),
     .size = bytes_io_size,
     .own_bytes = ph_size_default,
+};
+
+/* In 2.7 the buffer is memory of its own. */
+static void py2_bytes_io_buffers(struct ph_objects *objects, const struct ph_object *o,
+                                 const struct ph_buffer_visitor *v)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    ph_visit_buffer(v, ph_object_ptr(objects, o, L->bytes_io.buf),
+                    ph_object_count(objects, o, L->bytes_io.buf_size), "buffer");
+}
+
+const struct ph_family ph_family_py2_bytes_io = {
+    .type_names = PH_TYPE_NAMES("_io.BytesIO"),
+    .struct_size = PH_FIELD_OF(bytes_io, buf_size),
+    .fields = PH_REF_FIELDS(PH_REF_FIELD("__dict__", bytes_io, dict)),
+    .size = ph_size_with_buffers,
+    .buffers = py2_bytes_io_buffers,
 };
 
 /* ---- StringIO (stringio.c) ---- */
@@ -55,10 +72,11 @@ const struct ph_family ph_family_bytes_io = {
 static void string_io_buffers(struct ph_objects *objects, const struct ph_object *o,
                               const struct ph_buffer_visitor *v)
 {
-    enum { UCS4 = 4 };
+    enum { UCS2 = 2, UCS4 = 4 };
     const struct ph_layout *L = &objects->python->layout;
+    unsigned unit = L->traits.py_unicode == PH_PY_UNICODE_UCS2 ? UCS2 : UCS4;
     ph_visit_buffer(v, ph_object_ptr(objects, o, L->string_io.buf),
-                    ph_object_count(objects, o, L->string_io.buf_size) * UCS4, "characters");
+                    ph_object_count(objects, o, L->string_io.buf_size) * unit, "characters");
 }
 
 /* What was only appended so far is kept in lists (to 3.11), or in one str that grows. */

@@ -1,6 +1,13 @@
 /* The iterators that keep tables of indices, and what tee() shares (Modules/itertoolsmodule.c). */
 #include "objects/object.h"
 
+/* __sizeof__ counts the tables; 2.7 has none. */
+static uint64_t indices_size(struct ph_objects *objects, const struct ph_object *o)
+{
+    return objects->python->layout.version < 0x03000000 ? ph_size_default(objects, o)
+                                                        : ph_size_with_buffers(objects, o);
+}
+
 /* ---- product ---- */
 
 static uint64_t tuple_words(const struct ph_objects *objects, ph_addr tuple)
@@ -27,7 +34,8 @@ const struct ph_family ph_family_product = {
     .struct_size = PH_STRUCT_OF(product),
     .fields =
         PH_REF_FIELDS(PH_REF_NOTE("pools", product, pools), PH_REF_NOTE("result", product, result)),
-    .size = ph_size_with_buffers,
+    .size = indices_size,
+    .own_bytes = ph_size_default,
     .buffers = product_buffers,
 };
 
@@ -52,7 +60,8 @@ const struct ph_family ph_family_combinations = {
     .struct_size = PH_STRUCT_OF(combinations),
     .fields = PH_REF_FIELDS(PH_REF_NOTE("pool", combinations, pool),
                             PH_REF_NOTE("result", combinations, result)),
-    .size = ph_size_with_buffers,
+    .size = indices_size,
+    .own_bytes = ph_size_default,
     .buffers = combinations_buffers,
 };
 
@@ -85,7 +94,8 @@ const struct ph_family ph_family_permutations = {
     .struct_size = PH_STRUCT_OF(permutations),
     .fields = PH_REF_FIELDS(PH_REF_NOTE("pool", permutations, pool),
                             PH_REF_NOTE("result", permutations, result)),
-    .size = ph_size_with_buffers,
+    .size = indices_size,
+    .own_bytes = ph_size_default,
     .buffers = permutations_buffers,
 };
 
@@ -103,7 +113,7 @@ static void tee_refs(struct ph_objects *objects, const struct ph_object *o,
 }
 
 const struct ph_family ph_family_tee_data = {
-    .type_names = PH_TYPE_NAMES("itertools._tee_dataobject"),
+    .type_names = PH_TYPE_NAMES("itertools._tee_dataobject", "itertools.tee_dataobject"),
     .struct_size = PH_STRUCT_OF(tee_data),
     .fields = PH_REF_FIELDS(PH_REF_NOTE("iterator", tee_data, it),
                             PH_REF_NOTE("next", tee_data, nextlink)),

@@ -2,6 +2,7 @@
  * of their own. */
 #include "objects/object.h"
 
+#include "objects/dict.h"
 #include "objects/str.h"
 
 #define MAX_STATE (1 << 20)
@@ -11,7 +12,7 @@ static ph_addr module_state(const struct ph_objects *objects, const struct ph_ob
                             uint64_t *bytes)
 {
     const struct ph_layout *L = &objects->python->layout;
-    ph_addr definition = ph_object_ptr(objects, o, L->module.md_def);
+    ph_addr definition = ph_object_optional_ptr(objects, o, L->module.md_def);
     *bytes = definition ? ph_python_word(objects->python, definition, L->module_def.m_size) : 0;
     return *bytes > 0 && *bytes <= MAX_STATE ? ph_object_ptr(objects, o, L->module.md_state) : 0;
 }
@@ -38,9 +39,13 @@ static void module_buffers(struct ph_objects *objects, const struct ph_object *o
 static void module_summary(struct ph_objects *objects, const struct ph_object *o,
                            uint64_t max_chars, struct ph_str *out)
 {
+    const struct ph_layout *L = &objects->python->layout;
+    ph_addr name =
+        ph_has(L->module.md_name)
+            ? ph_object_ptr(objects, o, L->module.md_name)
+            : ph_dict_get_string(objects, ph_object_ptr(objects, o, L->module.md_dict), "__name__");
     ph_str_append(out, "<module ");
-    ph_str_object_literal(
-        objects, ph_object_ptr(objects, o, objects->python->layout.module.md_name), max_chars, out);
+    ph_str_object_literal(objects, name, max_chars, out);
     ph_str_append(out, ">");
 }
 

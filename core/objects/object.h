@@ -28,10 +28,11 @@ enum {
     PH_TPFLAGS_MANAGED_DICT = 1 << 4,    /* 3.11+ */
     PH_TPFLAGS_HEAPTYPE = 1 << 9,
     PH_TPFLAGS_HAVE_GC = 1 << 14,
+    PH_TPFLAGS_INT_SUBCLASS = 1 << 23, /* 2.7 */
     PH_TPFLAGS_LONG_SUBCLASS = 1 << 24,
     PH_TPFLAGS_LIST_SUBCLASS = 1 << 25,
     PH_TPFLAGS_TUPLE_SUBCLASS = 1 << 26,
-    PH_TPFLAGS_BYTES_SUBCLASS = 1 << 27,
+    PH_TPFLAGS_BYTES_SUBCLASS = 1 << 27, /* 2.7: of str */
     PH_TPFLAGS_UNICODE_SUBCLASS = 1 << 28,
     PH_TPFLAGS_DICT_SUBCLASS = 1 << 29,
     PH_TPFLAGS_BASE_EXC_SUBCLASS = 1 << 30,
@@ -285,11 +286,15 @@ struct ph_ref_field {
     }
 #define PH_REF_FIELDS(...) ((const struct ph_ref_field[]){__VA_ARGS__, {0}})
 #define PH_STRUCT_OF(s)    offsetof(struct ph_layout, s.size)
+/* In place of the whole struct, for one that other versions declare otherwise under its name: a
+ * field that only those versions have that the family is for. */
+#define PH_FIELD_OF(s, f) offsetof(struct ph_layout, s.f)
 
 struct ph_family {
     const char *const *type_names; /* the tp_names that it serves, NULL-ended; NULL: none by name */
-    /* PH_STRUCT_OF(s): the struct that instances begin with. A type that is smaller, or of a
-     * version that has no such struct, only shares the name and is not served. 0: not checked. */
+    /* PH_STRUCT_OF(s) or PH_FIELD_OF(s, f): the struct that instances begin with. A type that is
+     * smaller, or of a version that has no such struct, only shares the name and is not served. 0:
+     * not checked. */
     size_t struct_size;
     const struct ph_ref_field *fields; /* visited first; NULL: none */
     /* __sizeof__() without what sys.getsizeof adds for the collector; NULL: basicsize + |ob_size| *

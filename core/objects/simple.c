@@ -22,7 +22,10 @@ const struct ph_family ph_family_range = {
 static void function_summary(struct ph_objects *objects, const struct ph_object *o,
                              uint64_t max_chars, struct ph_str *out)
 {
-    ph_addr name = ph_object_ptr(objects, o, objects->python->layout.function.func_qualname);
+    const struct ph_layout *L = &objects->python->layout;
+    ph_addr name = ph_object_ptr(objects, o,
+                                 ph_has(L->function.func_qualname) ? L->function.func_qualname
+                                                                   : L->function.func_name);
     ph_str_append(out, "<function ");
     if (!ph_str_object_text(objects, name, max_chars, out))
         ph_str_append(out, "?");
@@ -48,9 +51,10 @@ const struct ph_family ph_family_function = {
 };
 
 const struct ph_family ph_family_method = {
-    .type_names = PH_TYPE_NAMES("method"),
+    .type_names = PH_TYPE_NAMES("method", "instancemethod"),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("__func__", method, im_func),
-                            PH_REF_FIELD("__self__", method, im_self)),
+                            PH_REF_FIELD("__self__", method, im_self),
+                            PH_REF_FIELD("im_class", method, im_class)),
 };
 
 const struct ph_family ph_family_cfunction = {
@@ -119,13 +123,13 @@ const struct ph_family ph_family_weakref = {
 /* What subclasses in C append (OSError.filename, ...) is found by the scan of what is not
  * described. */
 const struct ph_family ph_family_exception = {
-    .type_names = PH_TYPE_NAMES("BaseException"),
-    .fields = PH_REF_FIELDS(PH_REF_FIELD("__dict__", exception, dict),
-                            PH_REF_FIELD("args", exception, args),
-                            PH_REF_FIELD("__notes__", exception, notes),
-                            PH_REF_FIELD("__traceback__", exception, traceback),
-                            PH_REF_FIELD("__context__", exception, context),
-                            PH_REF_FIELD("__cause__", exception, cause)),
+    .type_names = PH_TYPE_NAMES("BaseException", "exceptions.BaseException"),
+    .fields = PH_REF_FIELDS(
+        PH_REF_FIELD("__dict__", exception, dict), PH_REF_FIELD("args", exception, args),
+        PH_REF_FIELD("message", exception, message), PH_REF_FIELD("__notes__", exception, notes),
+        PH_REF_FIELD("__traceback__", exception, traceback),
+        PH_REF_FIELD("__context__", exception, context),
+        PH_REF_FIELD("__cause__", exception, cause)),
 };
 
 const struct ph_family ph_family_traceback = {

@@ -17,6 +17,7 @@ struct shape {
     uint64_t length; /* characters */
     uint32_t kind;   /* bytes a character; 0 for a legacy str that is not ready */
     bool compact, ascii, ready;
+    bool bytes;   /* a str of 2.7 */
     ph_addr data; /* 0 where there is none */
 };
 
@@ -45,12 +46,31 @@ static bool read_shape(const struct ph_python *python, ph_addr address, struct s
     return true;
 }
 
-/* The type's flags say str; asked without the type table, which needs names itself. */
-static bool is_str(const struct ph_python *python, ph_addr address)
+/* A str or unicode of 2.7 (Include/stringobject.h, unicodeobject.h). */
+static bool read_py2_shape(const struct ph_python *python, ph_addr address, bool bytes,
+                           struct shape *out)
 {
-    ph_addr type = address ? ph_python_word(python, address, python->layout.object.ob_type) : 0;
-    return type && (ph_python_word(python, type, python->layout.type.tp_flags) &
-                    PH_TPFLAGS_UNICODE_SUBCLASS);
+    const struct ph_layout *L = &python->layout;
+    int32_t place = bytes ? L->var.ob_size : L->py2_unicode.length;
+    uint64_t length = ph_python_word(python, address, place);
+    *out = (struct shape){.length = length, .bytes = bytes, .ready = true};
+    out->kind = bytes ? 1 : L->traits.py_unicode == PH_PY_UNICODE_UCS2 ? 2 : 4;
+    out->data = bytes ? address + (uint64_t)L->bytes.ob_sval
+                      : ph_python_word(python, address, L->py2_unicode.str);
+    return length <= MAX_LENGTH;
+}
+
+/* Take the str at this address apart, where its type's flags say that it is one; asked without the
+ * type table, which needs names itself. In 2.7 both types of text count. */
+static bool open_str(const struct ph_python *python, ph_addr address, struct shape *out)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr type = address ? ph_python_word(python, address, L->object.ob_type) : 0;
+    uint64_t flags = type ? ph_python_word(python, type, L->type.tp_flags) : 0;
+    if (L->traits.str != PH_STR_BYTES)
+        return (flags & PH_TPFLAGS_UNICODE_SUBCLASS) && read_shape(python, address, out);
+    return (flags & (PH_TPFLAGS_UNICODE_SUBCLASS | PH_TPFLAGS_BYTES_SUBCLASS)) &&
+           read_py2_shape(python, address, flags & PH_TPFLAGS_BYTES_SUBCLASS, out);
 }
 
 static uint32_t char_at(const struct ph_python *python, const uint8_t *data, uint32_t kind,
@@ -78,10 +98,14 @@ bool ph_str_object_text(struct ph_objects *objects, ph_addr str, uint64_t max_ch
 {
     const struct ph_python *python = objects->python;
     struct shape shape;
-    if (!is_str(python, str) || !read_shape(python, str, &shape))
+    if (!open_str(python, str, &shape))
         return false;
     uint64_t count = max_chars;
     const uint8_t *data = view_chars(python, &shape, &count);
+    if (shape.bytes && data) {
+        ph_str_append_visible(out, (const char *)data, count);
+        return true;
+    }
     for (uint64_t i = 0; data && i < count; i++)
         ph_str_append_codepoint(out, char_at(python, data, shape.kind, i));
     return true;
@@ -92,8 +116,7 @@ bool ph_str_object_equals(struct ph_objects *objects, ph_addr str, const char *t
     const struct ph_python *python = objects->python;
     struct shape shape;
     size_t len = strlen(text);
-    if (!is_str(python, str) || !read_shape(python, str, &shape) || shape.length != len ||
-        shape.kind != 1)
+    if (!open_str(python, str, &shape) || shape.length != len || shape.kind != 1)
         return false;
     const uint8_t *data = ph_target_view(python->target, shape.data, len);
     return data && memcmp(data, text, len) == 0;
@@ -101,10 +124,29 @@ bool ph_str_object_equals(struct ph_objects *objects, ph_addr str, const char *t
 
 bool ph_str_object_is_interned_mortal(struct ph_objects *objects, const struct ph_object *o)
 {
+    const struct ph_layout *L = &objects->python->layout;
+    if (L->traits.str == PH_STR_BYTES)
+        return (o->type->flags & PH_TPFLAGS_BYTES_SUBCLASS) &&
+               ph_object_int(objects, o, L->py2_str.ob_sstate) == STATE_INTERNED_MORTAL;
     if (!(o->type->flags & PH_TPFLAGS_UNICODE_SUBCLASS))
         return false;
-    uint32_t state = ph_load_u32(objects->python, o->at + objects->python->layout.ascii.state);
+    uint32_t state = ph_load_u32(objects->python, o->at + L->ascii.state);
     return (state & STATE_INTERNED_MASK) == STATE_INTERNED_MORTAL;
+}
+
+/* Without a prefix, as 2.7 shows a str. */
+static void append_bytes_literal(const uint8_t *bytes, uint64_t len, bool cut, struct ph_str *out)
+{
+    ph_str_append(out, "'");
+    for (uint64_t i = 0; i < len; i++) {
+        if (bytes[i] == '\'' || bytes[i] == '\\')
+            ph_str_appendf(out, "\\%c", bytes[i]);
+        else if (bytes[i] >= ' ' && bytes[i] < 127)
+            ph_str_append_len(out, (const char *)&bytes[i], 1);
+        else
+            ph_str_appendf(out, "\\x%02x", bytes[i]);
+    }
+    ph_str_append(out, cut ? "'..." : "'");
 }
 
 void ph_str_object_literal(struct ph_objects *objects, ph_addr str, uint64_t max_chars,
@@ -112,13 +154,17 @@ void ph_str_object_literal(struct ph_objects *objects, ph_addr str, uint64_t max
 {
     const struct ph_python *python = objects->python;
     struct shape shape;
-    if (!is_str(python, str) || !read_shape(python, str, &shape)) {
+    if (!open_str(python, str, &shape)) {
         ph_str_append(out, "<unreadable str>");
         return;
     }
     uint64_t count = max_chars;
     const uint8_t *data = view_chars(python, &shape, &count);
-    ph_str_append(out, "'");
+    if (shape.bytes) {
+        append_bytes_literal(data, data ? count : 0, count < shape.length, out);
+        return;
+    }
+    ph_str_append(out, python->layout.traits.str == PH_STR_BYTES ? "u'" : "'");
     for (uint64_t i = 0; data && i < count; i++) {
         uint32_t c = char_at(python, data, shape.kind, i);
         if (c == '\'' || c == '\\')
@@ -130,16 +176,8 @@ void ph_str_object_literal(struct ph_objects *objects, ph_addr str, uint64_t max
 
 void ph_bytes_literal(const uint8_t *bytes, uint64_t len, bool cut, struct ph_str *out)
 {
-    ph_str_append(out, "b'");
-    for (uint64_t i = 0; i < len; i++) {
-        if (bytes[i] == '\'' || bytes[i] == '\\')
-            ph_str_appendf(out, "\\%c", bytes[i]);
-        else if (bytes[i] >= ' ' && bytes[i] < 127)
-            ph_str_append_len(out, (const char *)&bytes[i], 1);
-        else
-            ph_str_appendf(out, "\\x%02x", bytes[i]);
-    }
-    ph_str_append(out, cut ? "'..." : "'");
+    ph_str_append(out, "b");
+    append_bytes_literal(bytes, len, cut, out);
 }
 
 /* ---- the family ---- */
@@ -213,8 +251,56 @@ static void str_summary(struct ph_objects *objects, const struct ph_object *o, u
     ph_str_object_literal(objects, o->address, max_chars, out);
 }
 
+/* ---- 2.7 ---- */
+
+/* string_sizeof() in Objects/stringobject.c: the basicsize of a subclass is ignored. */
+static uint64_t py2_str_size(struct ph_objects *objects, const struct ph_object *o)
+{
+    uint64_t start = (uint64_t)objects->python->layout.py2_str.ob_sval + 1;
+    return start + ph_sane_count(ph_object_var_size(objects, o));
+}
+
+const struct ph_family ph_family_py2_str = {
+    .type_names = PH_TYPE_NAMES("str"),
+    .struct_size = PH_FIELD_OF(py2_str, ob_sstate),
+    .size = py2_str_size,
+    .own_bytes = ph_size_default,
+    .summary = str_summary,
+};
+
+/* The code units lie apart from the object; defenc caches it encoded, as a str
+ * (Objects/unicodeobject.c). */
+static void py2_unicode_buffers(struct ph_objects *objects, const struct ph_object *o,
+                                const struct ph_buffer_visitor *v)
+{
+    struct shape shape;
+    if (read_py2_shape(objects->python, o->address, false, &shape))
+        ph_visit_buffer(v, shape.data, (shape.length + 1) * shape.kind, "characters");
+}
+
+static uint64_t py2_unicode_size(struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    struct shape shape;
+    if (!read_py2_shape(objects->python, o->address, false, &shape))
+        return o->type->basicsize;
+    return (uint64_t)L->py2_unicode.size + (shape.length + 1) * shape.kind;
+}
+
+const struct ph_family ph_family_py2_unicode = {
+    .type_names = PH_TYPE_NAMES("unicode"),
+    .struct_size = PH_FIELD_OF(py2_unicode, defenc),
+    .fields = PH_REF_FIELDS(PH_REF_NOTE("encoded", py2_unicode, defenc)),
+    .size = py2_unicode_size,
+    .buffers = py2_unicode_buffers,
+    .summary = str_summary,
+};
+
+/* ---- from 3.0 on ---- */
+
 const struct ph_family ph_family_str = {
     .type_names = PH_TYPE_NAMES("str"),
+    .struct_size = PH_STRUCT_OF(ascii),
     .short_form = PH_STRUCT_OF(ascii),
     .size = str_size,
     .buffers = str_buffers,

@@ -58,13 +58,22 @@ static void static_type_refs(const struct ph_python *python, ph_addr type,
     }
 }
 
+/* The keys that a heap type's instances share. False where it has none. */
+static bool open_cached_keys(const struct ph_python *python, const uint8_t *at, struct ph_dict *out)
+{
+    int32_t offset = python->layout.heap_type.ht_cached_keys;
+    ph_addr keys = ph_has(offset) ? ph_load_ptr(python, at + offset) : 0;
+    return keys && ph_dict_keys_open(python, keys, out);
+}
+
 static void heap_type_refs(struct ph_objects *objects, const uint8_t *at,
                            const struct ph_visitor *v)
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
     ph_visit_field(v, ph_load_ptr(python, at + L->heap_type.ht_name), "__name__");
-    ph_visit_field(v, ph_load_ptr(python, at + L->heap_type.ht_qualname), "__qualname__");
+    if (ph_has(L->heap_type.ht_qualname))
+        ph_visit_field(v, ph_load_ptr(python, at + L->heap_type.ht_qualname), "__qualname__");
     ph_visit_field(v, ph_load_ptr(python, at + L->heap_type.ht_slots), "__slots__");
     if (ph_has(L->heap_type.ht_module))
         ph_visit(v, ph_load_ptr(python, at + L->heap_type.ht_module), PH_LABEL_NOTE,
@@ -72,7 +81,7 @@ static void heap_type_refs(struct ph_objects *objects, const uint8_t *at,
     /* The keys that instances share are counted here once, for their table belongs to the type
      * first. */
     struct ph_dict keys;
-    if (!ph_dict_keys_open(python, ph_load_ptr(python, at + L->heap_type.ht_cached_keys), &keys))
+    if (!open_cached_keys(python, at, &keys))
         return;
     for (uint64_t i = 0; i < keys.entry_count; i++)
         ph_visit(v, ph_dict_key(&keys, i), PH_LABEL_NOTE, (uint64_t)(uintptr_t) "attribute name",
@@ -113,18 +122,19 @@ void ph_type_refs(struct ph_objects *objects, const struct ph_object *o, const s
         heap_type_refs(objects, heap, v);
 }
 
-/* type___sizeof___impl: the sizes of the structs, whatever the metaclass adds. */
+/* type___sizeof___impl: the sizes of the structs, whatever the metaclass adds. 2.7 has none, so
+ * that the metaclass and the slots count, and static types as heap types. */
 uint64_t ph_type_size(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
+    if (L->version < 0x03000000)
+        return ph_size_default(objects, o);
     const uint8_t *heap = view_heap_type(objects, o);
     if (!heap)
         return (uint64_t)L->type.size;
     struct ph_dict keys;
-    ph_addr cached = ph_load_ptr(objects->python, heap + L->heap_type.ht_cached_keys);
     uint64_t bytes = (uint64_t)L->heap_type.size;
-    return cached && ph_dict_keys_open(objects->python, cached, &keys) ? bytes + keys.keys_bytes
-                                                                       : bytes;
+    return open_cached_keys(objects->python, heap, &keys) ? bytes + keys.keys_bytes : bytes;
 }
 
 void ph_type_buffers(struct ph_objects *objects, const struct ph_object *o,
@@ -132,11 +142,7 @@ void ph_type_buffers(struct ph_objects *objects, const struct ph_object *o,
 {
     const uint8_t *heap = view_heap_type(objects, o);
     struct ph_dict keys;
-    if (heap &&
-        ph_dict_keys_open(
-            objects->python,
-            ph_load_ptr(objects->python, heap + objects->python->layout.heap_type.ht_cached_keys),
-            &keys))
+    if (heap && open_cached_keys(objects->python, heap, &keys))
         ph_visit_buffer(v, keys.keys_address, keys.keys_bytes, "shared keys");
 }
 

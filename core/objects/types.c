@@ -46,11 +46,18 @@ static size_t tail_start(const char *name, size_t len)
     return len;
 }
 
+static const char *builtins_name(const struct ph_layout *L)
+{
+    return L->version < 0x03000000 ? "__builtin__" : "builtins";
+}
+
 /* A static type's name: "itertools.chain" is both module and name, "dict" is a built-in. */
-static size_t name_static_type(const char *tp_name, size_t len, struct ph_str *out)
+static size_t name_static_type(const struct ph_layout *L, const char *tp_name, size_t len,
+                               struct ph_str *out)
 {
     size_t tail = tail_start(tp_name, len);
-    bool builtin = tail == strlen("builtins.") && memcmp(tp_name, "builtins.", tail) == 0;
+    const char *builtins = builtins_name(L);
+    bool builtin = tail == strlen(builtins) + 1 && memcmp(tp_name, builtins, strlen(builtins)) == 0;
     ph_str_append_visible(out, tp_name, builtin ? 0 : tail);
     size_t module_len = out->len ? out->len - 1 : 0;
     ph_str_append_visible(out, tp_name + tail, len - tail);
@@ -58,7 +65,7 @@ static size_t name_static_type(const char *tp_name, size_t len, struct ph_str *o
 }
 
 /* type.__module__ + "." + type.__qualname__ of a heap type (Objects/typeobject.c: type_module,
- * type_qualname). */
+ * type_qualname); 2.7 knows but __name__. */
 static size_t name_heap_type(struct ph_objects *objects, const uint8_t *at, const char *tp_name,
                              size_t len, struct ph_str *out)
 {
@@ -67,7 +74,7 @@ static size_t name_heap_type(struct ph_objects *objects, const uint8_t *at, cons
     ph_addr module = ph_dict_get_string(objects, dict, "__module__");
     struct ph_str text = {0};
     if (module && ph_str_object_text(objects, module, MAX_NAME_BYTES, &text)) {
-        if (strcmp(ph_str_text(&text), "builtins") != 0)
+        if (strcmp(ph_str_text(&text), builtins_name(L)) != 0)
             ph_str_appendf(out, "%s.", ph_str_text(&text));
     } else {
         size_t tail = tail_start(tp_name, len);
@@ -75,7 +82,9 @@ static size_t name_heap_type(struct ph_objects *objects, const uint8_t *at, cons
     }
     size_t module_len = out->len ? out->len - 1 : 0;
     ph_str_clear(&text);
-    ph_addr qualname = ph_load_ptr(objects->python, at + L->heap_type.ht_qualname);
+    ph_addr qualname = ph_load_ptr(
+        objects->python,
+        at + (ph_has(L->heap_type.ht_qualname) ? L->heap_type.ht_qualname : L->heap_type.ht_name));
     if (ph_str_object_text(objects, qualname, MAX_NAME_BYTES, &text)) {
         ph_str_append(out, ph_str_text(&text));
     } else {
@@ -90,8 +99,9 @@ static void name_type(struct ph_objects *objects, struct ph_type *type, const ui
                       const char *tp_name, size_t len)
 {
     struct ph_str name = {0};
-    size_t module_len = type->is_heap ? name_heap_type(objects, at, tp_name, len, &name)
-                                      : name_static_type(tp_name, len, &name);
+    size_t module_len = type->is_heap
+                            ? name_heap_type(objects, at, tp_name, len, &name)
+                            : name_static_type(&objects->python->layout, tp_name, len, &name);
     const char *copy = ph_arena_strdup(&objects->arena, ph_str_text(&name));
     if (!copy || name.failed) {
         objects->out_of_memory = true;
@@ -185,13 +195,14 @@ static bool holds_struct(const struct ph_layout *L, const struct ph_family *fami
     return !family->struct_size || (ph_has(bytes) && basicsize >= (uint64_t)bytes);
 }
 
+/* The first that serves the name and has its struct: versions give one name to different things. */
 static const struct ph_family *family_by_name(const struct ph_layout *L, const char *tp_name,
                                               uint64_t basicsize)
 {
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         for (const char *const *name = families[i]->type_names; name && *name; name++) {
-            if (strcmp(*name, tp_name) == 0)
-                return holds_struct(L, families[i], basicsize) ? families[i] : NULL;
+            if (strcmp(*name, tp_name) == 0 && holds_struct(L, families[i], basicsize))
+                return families[i];
         }
     }
     return NULL;
@@ -203,6 +214,8 @@ static bool is_python_class(struct ph_objects *objects, const uint8_t *at, ph_ad
 {
     const struct ph_layout *L = &objects->python->layout;
     ph_addr name = ph_load_ptr(objects->python, at + L->heap_type.ht_name);
+    if (L->traits.str == PH_STR_BYTES)
+        return tp_name == name + (uint64_t)L->bytes.ob_sval;
     if (tp_name == name + (uint64_t)L->ascii.size)
         return true;
     return ph_python_word(objects->python, name, L->compact_str.utf8) == tp_name;

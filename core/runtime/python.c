@@ -147,8 +147,8 @@ static ph_addr find_gc(const struct ph_python *python, ph_addr interp)
 static bool read_interpreter(struct ph_python *python, ph_addr address)
 {
     const struct ph_layout *L = &python->layout;
-    struct ph_interpreter interp = {
-        .address = address, .owns_gc = L->traits.gc_state == PH_GC_STATE_INTERPRETER};
+    struct ph_interpreter interp = {.address = address,
+                                    .owns_gc = L->traits.gc_state == PH_GC_STATE_INTERPRETER};
     uint64_t id = 0;
     if (ph_has(L->interp.id) &&
         !ph_target_u64(python->target, address + (uint64_t)L->interp.id, &id))
@@ -172,7 +172,8 @@ static bool read_interpreters(struct ph_python *python)
 {
     const struct ph_layout *L = &python->layout;
     bool statics = L->traits.gc_state == PH_GC_STATE_STATICS;
-    ph_addr main = statics ? 0 : ph_python_word(python, python->anchor, L->runtime.interpreters_main);
+    ph_addr main =
+        statics ? 0 : ph_python_word(python, python->anchor, L->runtime.interpreters_main);
     ph_addr at = statics ? ph_statics_interpreters(python)
                          : ph_python_word(python, python->anchor, L->runtime.interpreters_head);
     uint32_t main_index = 0;
@@ -310,8 +311,8 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
                                                info->word_bytes, info->big_endian, err);
         if (status)
             return status == PH_UNSUPPORTED
-                       ? ph_fail(err, status, "Python %s is not supported; %s are",
-                                 python->version, ph_layout_versions_text((char[100]){0}))
+                       ? ph_fail(err, status, "Python %s is not supported; %s are", python->version,
+                                 ph_layout_versions_text((char[100]){0}))
                        : status;
         if (read_by_tables(python, hex))
             return PH_OK;
@@ -328,6 +329,7 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
         snprintf(full, sizeof full, "%s.0", name);
         if (read_by_tables(python, ph_version_parse(full, strlen(full)))) {
             snprintf(python->version, sizeof python->version, "%.20s", name);
+            python->version_is_a_guess = true;
             return PH_OK;
         }
     }
@@ -344,6 +346,8 @@ static unsigned read_build(const struct ph_python *python)
         build |= PH_BUILD_DEBUG;
     if (ph_target_symbol(python->target, "_Py_MergeZeroLocalRefcount", &symbol, NULL) == PH_OK)
         build |= PH_BUILD_FREE_THREADED;
+    if (ph_target_symbol(python->target, "PyUnicodeUCS4_AsUnicode", &symbol, NULL) == PH_OK)
+        build |= PH_BUILD_WIDE_UNICODE;
     /* Trace-refs builds up to 3.12 put two links before ob_refcnt: the type of type is then three
      * words in. */
     ph_addr type;

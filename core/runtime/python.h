@@ -54,11 +54,12 @@ struct ph_python_thread {
 struct ph_python {
     struct ph_target *target; /* borrowed */
     struct ph_layout layout;
-    uint32_t version_hex;                         /* PY_VERSION_HEX: 0x030b07f0 is 3.11.7 final */
-    unsigned build;                               /* enum ph_build */
-    char version[32];                             /* "3.11.7", "3.13.0rc1" */
-    ph_addr anchor;                               /* _PyRuntime; to 3.6 _PyGC_generation0 */
-    ph_addr type_type;                            /* PyType_Type */
+    uint32_t version_hex;    /* PY_VERSION_HEX: 0x030b07f0 is 3.11.7 final */
+    unsigned build;          /* enum ph_build */
+    char version[32];        /* "3.11.7", "3.13.0rc1" */
+    bool version_is_a_guess; /* only major and minor are known, by the table that fits */
+    ph_addr anchor;          /* _PyRuntime; to 3.6 _PyGC_generation0 */
+    ph_addr type_type;       /* PyType_Type */
     PH_ARRAY(struct ph_interpreter) interpreters; /* main interpreter first */
     PH_ARRAY(struct ph_python_thread) threads;
     bool swap; /* the target's byte order is not ours */

@@ -13,7 +13,7 @@ import supply
 
 PROGRAMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "targets")
 START_SECONDS = 120
-SUPPORTED = [(3, minor) for minor in range(6, 14)]
+SUPPORTED = [(2, 7)] + [(3, minor) for minor in range(6, 14)]
 SUPPORTED_FLAVOURS = set()
 
 PROBE = """
@@ -194,6 +194,11 @@ class Nothing:
     gdb_arguments = lldb_lines = lldb_end = arguments
 
 
+def program_for(python, program):
+    """The file of tests/targets; 2.7 has its own, zoo27.py beside zoo.py."""
+    return program.replace(".py", "27.py") if python.version < (3,) else program
+
+
 class PythonProcess(Process):
     """One of tests/targets, parked; `truth` is what it found out about itself."""
 
@@ -207,7 +212,8 @@ class PythonProcess(Process):
         # Without rseq the kernel writes no CPU numbers into the threads' memory when they are stopped and go on.
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
                        "PYTHONHASHSEED": "0", "GLIBC_TUNABLES": "glibc.pthread.rseq=0", **python.environment}
-        argv = [*self.prefix, *python.argv, "-W", "ignore", os.path.join(PROGRAMS, program), self.truth_path]
+        argv = [*self.prefix, *python.argv, "-W", "ignore", os.path.join(PROGRAMS, program_for(python, program)),
+                self.truth_path]
         super().__init__(subprocess.Popen(
             argv + list(map(str, arguments)), cwd=self.directory, env=environment, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=allow_cores))

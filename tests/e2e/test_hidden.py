@@ -1,6 +1,11 @@
 """Objects that the collector does not know: found by closure, and in pymalloc's pools."""
 import json
 
+# 2.7's int and float lie in blocks of many and are known only where something refers to them.
+REACHABLE_27 = {"text": "str", "number": "int", "data": "str", "real": "float", "pair": "tuple", "wide": "unicode",
+                "big": "long"}
+LEAKED_27 = {"leaked_str": "str", "leaked_unicode": "unicode", "leaked_long": "long", "leaked_tuple": "tuple"}
+
 REACHABLE = {"text": "str", "number": "int", "data": "bytes", "real": "float", "pair": "tuple"}
 LEAKED = {"leaked_str": "str", "leaked_bytes": "bytes", "leaked_int": "int", "leaked_float": "float",
           "leaked_tuple": "tuple"}
@@ -12,7 +17,7 @@ def listed(cli, target, scope, type_name, directory):
 
 
 def test_reachable_though_untracked(cli, zoo, tmp_path):
-    for mark, type_name in REACHABLE.items():
+    for mark, type_name in (REACHABLE_27 if zoo.python.version < (3,) else REACHABLE).items():
         address = zoo.truth.marks[mark]
         assert address in listed(cli, zoo, "reachable", type_name, tmp_path), mark
         assert address not in listed(cli, zoo, "tracked", type_name, tmp_path), mark
@@ -20,7 +25,7 @@ def test_reachable_though_untracked(cli, zoo, tmp_path):
 
 
 def test_leaked_and_reachable_by_nobody(cli, zoo, tmp_path):
-    for mark, type_name in LEAKED.items():
+    for mark, type_name in (LEAKED_27 if zoo.python.version < (3,) else LEAKED).items():
         address = zoo.truth.marks[mark]
         assert address in listed(cli, zoo, "unreachable", type_name, tmp_path), mark
         assert address in listed(cli, zoo, "all", type_name, tmp_path), mark

@@ -100,7 +100,8 @@ def test_labels_say_how(batch, zoo, tmp_path):
         "__main__.Data": {".name", ".rows", "__class__"},
         "__main__.Slots": {".a", "__class__"},
         "__main__.Worker": {".gate", ".ready", ".number", "__class__"},
-        "method": {"__func__", "__self__"},
+        **({"instancemethod": {"__func__", "im_class"}} if zoo.python.version < (3,) else
+           {"method": {"__func__", "__self__"}}),
         "functools.partial": {".func"},
     }
     samples = {zoo.truth.one_of(name): name for name in expected}

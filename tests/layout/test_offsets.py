@@ -39,8 +39,9 @@ TAGS = {
 }
 
 # Extension modules whose structs the tables have, where they are files of their own.
-EXTENSIONS = ("_csv", "_ctypes", "_datetime", "_decimal", "_elementtree", "_pickle", "_queue", "_sqlite3", "_struct",
-              "_zoneinfo", "array", "parser", "pyexpat", "select", "zlib")
+EXTENSIONS = ("_collections", "_csv", "_ctypes", "_datetime", "_decimal", "_elementtree", "_functools", "_io", "_pickle",
+              "_queue", "_sqlite3", "_struct", "_zoneinfo", "array", "datetime", "itertools", "parser", "pyexpat", "select",
+              "zlib")
 
 # schema.def lists the names that versions give to one thing: "threads.head|tstate_head".
 SEPARATOR = "|"
@@ -107,8 +108,8 @@ def compare(entries, place_of):
     for (ctype, field), place in entries.items():
         found = (place_of(*alternative) for alternative in alternatives(ctype, field))
         true = next((p for p in found if p is not None), None)
-        if true is None:
-            continue
+        if true is None or entries[ctype, "sizeof"] is None:
+            continue  # a struct that the version's table leaves out is not used
         if place == true:
             agreed += 1
         else:
@@ -126,7 +127,7 @@ def test_tables_agree_with_recorded_offsets(version):
         structs = json.loads(file.read_text())
         wrong, agreed = compare(entries, functools.partial(json_place, structs))
         assert wrong == []
-        assert agreed > 400
+        assert agreed > (400 if version > "3" else 250)
 
 
 # ---- interpreters, through GDB ----
@@ -136,14 +137,14 @@ def pythons():
     named = os.environ.get("PH_PYTHONS")
     if named:
         return named.split(":")
-    return sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python3")))
+    return sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python[23]")))
 
 
 @functools.cache
 def binaries():
     """{version: files with the code of an interpreter at hand, its own first, then extension modules}"""
     ask = (
-        "import os, sys, sysconfig as s; lib = s.get_config_var('INSTSONAME') or '';"
+        "from __future__ import print_function; import os, sys, sysconfig as s; lib = s.get_config_var('INSTSONAME') or '';"
         "path = os.path.join(s.get_config_var('LIBDIR') or '', lib);"
         "shared = s.get_config_var('Py_ENABLE_SHARED') and os.path.exists(path);"
         "exe = os.path.realpath(sys.executable);"
@@ -154,7 +155,8 @@ def binaries():
         answer = subprocess.run([python, "-c", ask], capture_output=True, text=True)
         if answer.returncode == 0:
             version, path, library = answer.stdout.strip().split("|")
-            modules = (glob.glob("%s/lib-dynload/%s.cpython-*.so" % (library, name)) for name in EXTENSIONS)
+            modules = (glob.glob("%s/lib-dynload/%s%s.so" % (library, name, tag)) for name in EXTENSIONS
+                       for tag in ("", ".cpython-*"))
             found[version] = [path] + [file for files in modules for file in files]
     return found
 
@@ -198,4 +200,4 @@ def test_tables_agree_with_debug_information(version):
         if place is not None and not any(a in places for a in alternatives(ctype, field))
     ]
     assert unconfirmed == []
-    assert agreed > 500
+    assert agreed > (500 if version > "3" else 400)

@@ -15,7 +15,7 @@ What makes the two equal, to the object:
 - Frames are looked at last, for sys._current_frames() and gi_frame create frame objects (3.11+) and
   f_locals creates dicts (up to 3.12).
 
-Runs on CPython 3.6 to 3.13, standard library only.
+Runs on CPython 2.7 and 3.6 to 3.13, standard library only.
 """
 import ctypes
 import gc
@@ -27,15 +27,21 @@ import types
 
 FORK = ctypes.PyDLL(None).fork
 STDIN_AND_LENGTH = (0, 1)
+LINES_OF_STDIN = sys.stdin if sys.version_info[0] == 2 else ()  # 2.7 makes a tuple for os.read all the same
 
 # The objects that a deep size neither counts nor walks into, unless they were asked for.
 BOUNDARY = (types.ModuleType, type, types.FunctionType, types.CodeType)
+if sys.version_info[0] == 2:
+    BOUNDARY += (types.ClassType,)
 
 # Types that own a frame while they are suspended, and the prefix of their attributes about it.
-SUSPENDABLE = ((types.GeneratorType, "gi_"), (types.CoroutineType, "cr_"), (types.AsyncGeneratorType, "ag_"))
+SUSPENDABLE = ((types.GeneratorType, "gi_"),)
+if sys.version_info[0] > 2:
+    SUSPENDABLE += ((types.CoroutineType, "cr_"), (types.AsyncGeneratorType, "ag_"))
 
+BUILTINS = int.__module__
 TYPE_MODULE = type.__dict__["__module__"]
-TYPE_QUALNAME = type.__dict__["__qualname__"]
+TYPE_QUALNAME = type.__dict__.get("__qualname__", type.__dict__["__name__"])
 
 HEAP_TYPE = 1 << 9
 CO_OPTIMIZED = 1
@@ -57,6 +63,8 @@ def park(path, samples=200, deep_samples=50, always=(), marks=None):
         os.write(1, write_truth(path, tracked, samples, deep_samples, always, marks))
         os._exit(0)
     else:
+        for _ in LINES_OF_STDIN:
+            pass
         os.read(*STDIN_AND_LENGTH)
         os._exit(0)
 
@@ -93,12 +101,13 @@ def measure(tracked, samples, deep_samples, always):
     sizes += [getsizeof(o) for o in objects[tracked_count:]]
     size_by_id = dict(zip(map(id, objects), sizes))
 
-    names, indices = {}, {}
+    names, indices, types_in_order = {}, {}, []
     for o in objects:
         t = type(o)
         if t not in names:
             names[t] = type_name(t)
             indices[t] = len(indices)
+            types_in_order.append(names[t])
 
     chosen = sample(objects, tracked_count, samples, always)
     referents = {hex(id(o)): sorted({hex(id(r)) for r in get_referents(o)} - {hex(id(tracked))}) for o in chosen}
@@ -122,7 +131,7 @@ def measure(tracked, samples, deep_samples, always):
     return {
         "version": sys.version.split()[0],
         "pid": os.getppid(),
-        "types": list(names.values()),
+        "types": types_in_order,
         "tracked_count": tracked_count,
         "address": list(map(id, objects)),
         "type": [indices[type(o)] for o in objects],
@@ -136,9 +145,9 @@ def measure(tracked, samples, deep_samples, always):
 
 
 def type_name(t):
-    """A built-in by its bare name, any other type as module.qualname."""
+    """A built-in by its bare name, any other type as module.qualname; 2.7 knows but __name__."""
     module, qualname = TYPE_MODULE.__get__(t), TYPE_QUALNAME.__get__(t)
-    return qualname if module == "builtins" else "%s.%s" % (module, qualname)
+    return qualname if module == BUILTINS else "%s.%s" % (module, qualname)
 
 
 def sample(objects, tracked_count, count, always):
@@ -166,7 +175,7 @@ def round_robin(objects, count):
 
 def scattered(name):
     """A sort key that spreads like names over the order, always the same way."""
-    return sum(i * c for i, c in enumerate(name.encode("utf-8", "replace"), 1)) * 7919 % 1009, name
+    return sum(i * c for i, c in enumerate(bytearray(name.encode("utf-8", "replace")), 1)) * 7919 % 1009, name
 
 
 def dicts_by_key(tracked, keys):
@@ -201,6 +210,11 @@ TRANSPARENT = {
     "types.GenericAlias", "types.UnionType", "BaseException", "Exception", "ValueError", "KeyError", "OSError",
     "FileNotFoundError", "StopIteration", "RuntimeError", "TypeError", "IndexError", "LookupError", "ArithmeticError",
     "ZeroDivisionError", "AttributeError", "UnicodeDecodeError",
+    # 2.7
+    "long", "unicode", "basestring", "xrange", "instance", "instancemethod", "dictproxy", "listiterator",
+    "tupleiterator", "setiterator", "dictionary-keyiterator", "dictionary-valueiterator", "dictionary-itemiterator",
+    "exceptions.BaseException", "exceptions.Exception", "exceptions.StandardError", "exceptions.ValueError",
+    "exceptions.KeyError", "exceptions.LookupError", "exceptions.TypeError", "exceptions.RuntimeError", "thread.lock",
 }
 
 # Modules whose classes are all written in Python, so that gc shows their instances' references.
@@ -264,10 +278,12 @@ def hidden_references(o):
     for kind, prefix in SUSPENDABLE:
         if issubclass(t, kind):
             # while it runs, its traverse function does not show its locals
-            return None if getattr(o, prefix + "running") else [o.__name__, o.__qualname__]
+            if getattr(o, prefix + "running"):
+                return None
+            return [o.__name__, o.__qualname__] if hasattr(o, "__qualname__") else []
     if issubclass(t, slice):
         return [o.start, o.stop, o.step]
-    if issubclass(t, range):
+    if isinstance(range, type) and issubclass(t, range):
         # a range also holds its length; up to 256 that is the interpreter's one int of that value
         return [o.start, o.stop, o.step, len(o)] if len(o) <= 256 else None
     names = {base.__name__ for base in t.__mro__ if base.__module__ == "datetime"}
@@ -300,7 +316,7 @@ def running_frames(seen):
     frames = []
     for thread, frame in sys._current_frames().items():
         while frame is not None:
-            if frame.f_code.co_filename != __file__:
+            if frame.f_code.co_filename != running_frames.__code__.co_filename:
                 frames += describe_frame(frame, seen, thread=thread)
             frame = frame.f_back
     return frames

@@ -517,6 +517,20 @@ def make_closure():
     return closure, recursive
 
 
+def with_extra_values(code):
+    """A code object with values that a debugger or a compiler attached (PEP 523)."""
+    api = ctypes.pythonapi
+    prefixes = ("PyUnstable_Eval_", "PyUnstable_") if sys.version_info >= (3, 12) else ("_PyEval_", "_Py")
+    request, set_extra = getattr(api, prefixes[0] + "RequestCodeExtraIndex"), getattr(api, prefixes[1] + "Code_SetExtra")
+    request.restype, request.argtypes = ctypes.c_ssize_t, [ctypes.c_void_p]
+    set_extra.argtypes = [ctypes.py_object, ctypes.c_ssize_t, ctypes.c_void_p]
+    before = sys.getsizeof(code)
+    for value in range(3):
+        set_extra(code, request(None), value)
+    assert sys.getsizeof(code) > before
+    return code
+
+
 @family
 def functions():
     yield from (plain, lambda: 0, make_closure(), make_closure()[0].__closure__, plain.__code__, len, [].append)
@@ -546,6 +560,7 @@ def functions():
         hot(i)
     yield hot
     yield hot.__code__
+    yield with_extra_values(compile("extra", "<extra>", "eval"))
 
 
 @family

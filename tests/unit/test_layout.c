@@ -54,7 +54,8 @@ struct error_case {
 };
 
 static const struct error_case parse_errors[] = {
-    {"strict", "test.layout:1: expected struct, union, trait, without, version, base or overlay, found \"strict\""},
+    {"strict", "test.layout:1: expected struct, union, trait, without, version, base or overlay, "
+               "found \"strict\""},
     {"\n\nstruct {", "test.layout:3: expected the struct's name, found \"{\""},
     {"struct 3.8 {", "test.layout:1: expected the struct's name, found \"3.8\""},
     {"struct a.b {", "test.layout:1: expected the struct's name, found \"a.b\""},
@@ -90,8 +91,8 @@ static const struct error_case parse_errors[] = {
     {"without 3", "test.layout:1: expected the name of a struct to leave out, found \"3\""},
     {"base first", "test.layout:1: expected a version such as 3.11, found \"first\""},
     {"version", "test.layout:1: expected a version such as 3.11, found the end"},
-    {"\x1b[31m",
-     "test.layout:1: expected struct, union, trait, without, version, base or overlay, found the byte 0x1b"},
+    {"\x1b[31m", "test.layout:1: expected struct, union, trait, without, version, base or overlay, "
+                 "found the byte 0x1b"},
 };
 
 static void test_parse_errors(void **state)
@@ -268,6 +269,28 @@ static void test_places(void **state)
     }
 }
 
+static void test_unions(void **state)
+{
+    (void)state;
+    static const char text[] = "union U { struct A a; long double d; char c; };"
+                               "struct A { void *p; void *q; long n; };"
+                               "struct In { int x; U u; int y; };";
+    static const struct {
+        const struct ph_abi *abi;
+        int32_t size, u, y, in_size;
+    } cases[] = {{&x86_64, 32, 16, 48, 64}, {&i386, 12, 4, 16, 20}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ph_decls decls = place(text, cases[i].abi);
+        assert_int_equal(size_of(&decls, "U"), cases[i].size);
+        assert_int_equal(offset_of(&decls, "U", "a.p"), 0);
+        assert_int_equal(offset_of(&decls, "U", "d"), 0);
+        assert_int_equal(offset_of(&decls, "In", "u"), cases[i].u);
+        assert_int_equal(offset_of(&decls, "In", "y"), cases[i].y);
+        assert_int_equal(size_of(&decls, "In"), cases[i].in_size);
+        ph_decls_free(&decls);
+    }
+}
+
 /* ---- the tables ---- */
 
 static struct ph_layout load(uint32_t version, unsigned word_bytes, bool big_endian)
@@ -277,6 +300,26 @@ static struct ph_layout load(uint32_t version, unsigned word_bytes, bool big_end
     if (ph_layout_load(&layout, version, 0, word_bytes, big_endian, &err))
         fail_msg("%s", err.message);
     return layout;
+}
+
+static void test_builds_of_old(void **state)
+{
+    (void)state;
+    struct ph_layout wide, narrow;
+    struct ph_error err;
+    assert_int_equal(ph_layout_load(&wide, 0x02070000, PH_BUILD_WIDE_UNICODE, 8, false, &err),
+                     PH_OK);
+    assert_int_equal(wide.traits.py_unicode, PH_PY_UNICODE_UCS4);
+    assert_int_equal(load(0x02070000, 8, false).traits.py_unicode, PH_PY_UNICODE_UCS2);
+    assert_int_equal(load(0x03070000, 8, false).gc_head.size, 32);
+    assert_int_equal(load(0x03070000, 8, false).gc_generation.size, 48);
+    assert_int_equal(load(0x02070000, 8, false).gc_generation.size, 40);
+    for (uint32_t version = 0x03060000; version <= 0x03070000; version += 0x10000) {
+        assert_int_equal(ph_layout_load(&narrow, version, PH_BUILD_SHORT_GC_HEAD, 8, false, &err),
+                         PH_OK);
+        assert_int_equal(narrow.gc_head.size, 24);
+        assert_int_equal(narrow.gc_generation.size, 32);
+    }
 }
 
 static void test_every_version_loads(void **state)
@@ -442,6 +485,8 @@ int main(void)
         cmocka_unit_test(test_newer_file_counts),
         cmocka_unit_test(test_alternatives_and_paths),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_unions),
+        cmocka_unit_test(test_builds_of_old),
         cmocka_unit_test(test_every_version_loads),
         cmocka_unit_test(test_overlays),
         cmocka_unit_test(test_unknown_version),
