@@ -1,5 +1,7 @@
 #include "heap/heap.h"
 
+#include "heap/collection.h"
+
 enum {
     TRACKED_LINK_MASK = 3,    /* low bits of _gc_next are flags (Include/internal/pycore_gc.h) */
     OBJECTS_A_LOOK = 1 << 16, /* handled between two looks at Ctrl-C */
@@ -221,7 +223,7 @@ static const uint8_t *known_flags(const struct builder *b, ph_addr address)
 /* A GC list is a ring through its head; only next links are believed, for a collection uses the
  * others. One that does not come back to its head would go on for ever: meeting an object of a list
  * again ends it. */
-static void walk_gc_list(struct builder *b, ph_addr head, unsigned generation)
+static void walk_gc_list(struct builder *b, ph_addr head, unsigned flags, uint64_t *count)
 {
     const struct ph_layout *L = &b->python->layout;
     uint64_t node = head;
@@ -233,10 +235,12 @@ static void walk_gc_list(struct builder *b, ph_addr head, unsigned generation)
         if (node == head)
             return;
         ph_addr address = node + (uint64_t)L->gc_head.size;
-        const uint8_t *flags = node ? known_flags(b, address) : NULL;
-        if (!node || (flags && (*flags & PH_OBJECT_TRACKED)))
+        const uint8_t *known = node ? known_flags(b, address) : NULL;
+        if (!node || (known && (*known & PH_OBJECT_TRACKED)))
             break;
-        if (!add(b, address, PH_OBJECT_TRACKED | generation))
+        if (add(b, address, PH_OBJECT_TRACKED | flags))
+            (*count)++;
+        else
             b->heap->bad_references++;
         check_interrupt(b);
     }
@@ -250,9 +254,19 @@ static void walk_gc_lists(struct builder *b)
         const struct ph_gc *gc = &b->python->interpreters.items[i].gc;
         for (unsigned g = 0; g <= PH_GEN_PERMANENT; g++) {
             if (gc->lists[g].head)
-                walk_gc_list(b, gc->lists[g].head, g);
+                walk_gc_list(b, gc->lists[g].head, g, &b->heap->gc_counts[i].generations[g]);
         }
     }
+}
+
+static void walk_collection_lists(struct builder *b)
+{
+    struct ph_list_heads heads = {0};
+    uint32_t interp = ph_collection_interpreter(b->python);
+    b->failed = !ph_collection_lists(b->python, &heads) || b->failed;
+    for (uint32_t i = 0; i < heads.count; i++)
+        walk_gc_list(b, heads.items[i], PH_OBJECT_COLLECTED, &b->heap->gc_counts[interp].collected);
+    ph_array_free(&heads);
 }
 
 /* Whether the block at this address is plainly an object of a type with `header` bytes before it: a
@@ -296,17 +310,6 @@ static void scan_unclaimed(struct builder *b)
     }
 }
 
-/* During a collection the objects under it are on a list whose head is on the C stack; their links
- * still say that they are tracked. */
-static bool any_collecting(const struct ph_python *python)
-{
-    for (uint32_t i = 0; i < python->interpreters.count; i++) {
-        if (python->interpreters.items[i].gc.collecting)
-            return true;
-    }
-    return false;
-}
-
 /* ---- the arrays ---- */
 
 static int by_address(const void *a, const void *b)
@@ -343,10 +346,19 @@ static void append_outside_below(struct builder *b, uint32_t *next, ph_addr limi
     }
 }
 
-static void append_pool(struct builder *b, const struct ph_pool *pool, bool collecting)
+/* An object under collection whose list was not found, where nothing tells a stack pointer: its
+ * links still say that it is tracked. */
+static bool is_collected(const struct builder *b, const struct ph_type *type, ph_addr address,
+                         uint8_t flags)
+{
+    const struct ph_layout *L = &b->python->layout;
+    return type->is_gc && !(flags & PH_OBJECT_TRACKED) &&
+           ph_python_word(b->python, address, L->gc_head.next - L->gc_head.size);
+}
+
+static void append_pool(struct builder *b, const struct ph_pool *pool, uint32_t collecting)
 {
     struct ph_heap *heap = b->heap;
-    const struct ph_layout *L = &b->python->layout;
     for (uint32_t n = 0; n < pool->block_count; n++) {
         uint32_t slot = pool->first_slot + n;
         if (heap->pools.slots[slot] != PH_SLOT_OBJECT) {
@@ -358,10 +370,11 @@ static void append_pool(struct builder *b, const struct ph_pool *pool, bool coll
                           (uint64_t)(flags >> OFFSET_SHIFT) * OFFSET_UNIT;
         flags &= FLAGS_MASK;
         uint32_t type_id = heap->slot_ids[slot];
-        if (collecting && heap->objects.types.items[type_id]->is_gc &&
-            !(flags & PH_OBJECT_TRACKED) &&
-            ph_python_word(b->python, address, L->gc_head.next - L->gc_head.size))
-            flags |= PH_OBJECT_TRACKED;
+        if (collecting != UINT32_MAX &&
+            is_collected(b, heap->objects.types.items[type_id], address, flags)) {
+            flags |= PH_OBJECT_TRACKED | PH_OBJECT_COLLECTED;
+            heap->gc_counts[collecting].collected++;
+        }
         heap->slot_ids[slot] = heap->count;
         append(heap, address, type_id, flags);
     }
@@ -375,7 +388,7 @@ static bool make_arrays(struct builder *b)
         count += heap->pools.slots[i] == PH_SLOT_OBJECT;
     if (!allocate_arrays(heap, count))
         return false;
-    bool collecting = any_collecting(b->python);
+    uint32_t collecting = ph_collection_interpreter(b->python);
     if (b->outside.count)
         qsort(b->outside.items, b->outside.count, sizeof *b->outside.items, by_address);
     uint32_t next = 0;
@@ -405,13 +418,15 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
         return status;
     b->slot_flags = ph_calloc(heap->pools.slot_count, 1);
     heap->slot_ids = ph_calloc(heap->pools.slot_count, sizeof *heap->slot_ids);
-    b->failed = !b->slot_flags || !heap->slot_ids ||
+    heap->gc_counts = ph_calloc(b->python->interpreters.count, sizeof *heap->gc_counts);
+    b->failed = !b->slot_flags || !heap->slot_ids || !heap->gc_counts ||
                 !ph_map_reserve(&heap->outside, PENDING_FIRST) ||
                 !ph_type_at(&heap->objects, b->python->type_type);
     progress(b, "finding objects", 30);
     b->reached = PH_OBJECT_REACHABLE;
     if (!b->failed) {
         walk_gc_lists(b);
+        walk_collection_lists(b);
         ph_heap_roots(&heap->objects, follow_root, b);
         close_over(b);
         progress(b, "finding objects", 80);
@@ -455,6 +470,7 @@ void ph_heap_destroy(struct ph_heap *heap)
     free(heap->type_ids);
     free(heap->flags);
     free(heap->slot_ids);
+    free(heap->gc_counts);
     free(heap);
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/version.h"
 
+#include "runtime/find.h"
+
 #include <stdio.h>
 
 /* Release levels of PY_VERSION_HEX's low byte (Include/patchlevel.h). */
@@ -87,11 +89,14 @@ static uint32_t version_in_bytes(const char *bytes, size_t len)
 static uint32_t version_in_bss(struct ph_target *target, ph_addr runtime)
 {
     const uint64_t reach = 8u << 20;
+    const struct ph_module *module = ph_target_module_at(target, runtime);
+    ph_addr low = module ? module->start : 0, high = module ? module->end : UINT64_MAX;
     size_t count;
     const struct ph_region *regions = ph_target_regions(target, &count);
     for (size_t i = 0; i < count; i++) {
         const struct ph_region *r = &regions[i];
-        bool near = r->start < runtime + reach && runtime < r->end + reach;
+        bool near = r->start < runtime + reach && runtime < r->end + reach && r->start < high &&
+                    low < r->end;
         if (!near || !(r->flags & PH_REGION_WRITE))
             continue;
         uint64_t len = r->end - r->start;
@@ -107,11 +112,11 @@ uint32_t ph_version_read(struct ph_target *target, ph_addr runtime)
 {
     ph_addr symbol;
     uint64_t value;
-    if (ph_target_symbol(target, "Py_Version", &symbol, NULL) == PH_OK &&
+    uint32_t hex;
+    if (ph_target_symbol_in(target, runtime, "Py_Version", &symbol) == PH_OK &&
         ph_target_word(target, symbol, &value) && value >> 24 == 3)
         return (uint32_t)value;
-    const char *cookie = ph_target_view(target, runtime, 16);
-    if (cookie && memcmp(cookie, "xdebugpy", 8) == 0 && ph_target_u64(target, runtime + 8, &value))
-        return (uint32_t)value;
+    if (ph_runtime_has_cookie(target, runtime, &hex))
+        return hex;
     return version_in_bss(target, runtime);
 }
