@@ -1,7 +1,12 @@
 #include "runtime/find.h"
 
+#include "layout/layout.h"
+#include "runtime/version.h"
+
+#include <stdio.h>
+
 /* Include/internal/pycore_debug_offsets.h; in two parts, or our own data would hold it. */
-enum { COOKIE_BYTES = 8, OLDEST_WITH_COOKIE = 0x030d0000 };
+enum { COOKIE_BYTES = 8, OLDEST_WITH_COOKIE = 0x030d0000, MOST_INTERPRETERS = 1000 };
 static const char cookie_parts[2][5] = {"xdeb", "ugpy"};
 #define MOST_DATA_BYTES (256ull << 20) /* of one module's data; larger is no data */
 
@@ -45,17 +50,29 @@ static bool find_in_modules(struct ph_target *target, struct ph_runtimes *out)
     return true;
 }
 
-static bool find_in_data(struct ph_target *target, struct ph_runtimes *out)
+/* The next part of the modules' data and bss; *i counts from 0. */
+static bool next_data(struct ph_target *target, size_t *i, ph_addr *start, ph_addr *end)
 {
     size_t count;
     const struct ph_region *regions = ph_target_regions(target, &count);
-    uint32_t version;
-    for (size_t i = 0; i < count; i++) {
-        const struct ph_region *r = &regions[i];
-        if ((r->flags & (PH_REGION_WRITE | PH_REGION_ANON)) != PH_REGION_WRITE ||
-            r->end - r->start > MOST_DATA_BYTES)
+    while (*i < count) {
+        const struct ph_region *r = &regions[(*i)++];
+        bool of_a_file = !(r->flags & PH_REGION_ANON) || ph_target_module_at(target, r->start);
+        if (!(r->flags & PH_REGION_WRITE) || !of_a_file || r->end - r->start > MOST_DATA_BYTES)
             continue;
-        for (ph_addr at = r->start; at < r->end; at += COOKIE_BYTES) {
+        *start = r->start;
+        *end = r->end;
+        return true;
+    }
+    return false;
+}
+
+static bool find_by_cookie(struct ph_target *target, struct ph_runtimes *out)
+{
+    ph_addr start, end;
+    uint32_t version;
+    for (size_t i = 0; next_data(target, &i, &start, &end);) {
+        for (ph_addr at = start; at < end; at += COOKIE_BYTES) {
             if (ph_runtime_has_cookie(target, at, &version) && !add(out, at))
                 return false;
         }
@@ -63,7 +80,71 @@ static bool find_in_data(struct ph_target *target, struct ph_runtimes *out)
     return true;
 }
 
+static ph_addr word_at(struct ph_target *target, ph_addr base, int32_t offset)
+{
+    uint64_t value;
+    return ph_target_word(target, base + (uint64_t)offset, &value) ? value : 0;
+}
+
+/* Whether this is an interpreter's state: the first of its threads points back. */
+static bool is_interpreter(struct ph_target *target, const struct ph_layout *L, ph_addr at)
+{
+    ph_addr thread = word_at(target, at, L->interp.threads_head);
+    return thread && word_at(target, thread, L->tstate.interp) == at;
+}
+
+/* Whether the dicts of sys and builtins are dicts: of one type, which is called so and whose own
+ * type is of its own type. */
+static bool has_dicts(struct ph_target *target, const struct ph_layout *L, ph_addr interp)
+{
+    ph_addr sysdict = word_at(target, interp, L->interp.sysdict);
+    ph_addr builtins = word_at(target, interp, L->interp.builtins);
+    ph_addr type = word_at(target, sysdict, L->object.ob_type);
+    ph_addr metatype = word_at(target, type, L->object.ob_type);
+    size_t len;
+    const char *name = ph_target_cstring(target, word_at(target, type, L->type.tp_name), 8, &len);
+    return name && strcmp(name, "dict") == 0 && sysdict != builtins && type != metatype &&
+           word_at(target, builtins, L->object.ob_type) == type &&
+           word_at(target, metatype, L->object.ob_type) == metatype;
+}
+
+/* Whether _PyRuntime of this version is here: its list of interpreters has the main one. */
+static bool is_runtime(struct ph_target *target, const struct ph_layout *L, ph_addr runtime)
+{
+    ph_addr at = word_at(target, runtime, L->runtime.interpreters_head);
+    ph_addr main = word_at(target, runtime, L->runtime.interpreters_main);
+    if (!at || !main || !is_interpreter(target, L, at) || !is_interpreter(target, L, main) ||
+        !has_dicts(target, L, main))
+        return false;
+    for (int n = 0; at && at != main && n < MOST_INTERPRETERS; n++)
+        at = word_at(target, at, L->interp.next);
+    return at == main;
+}
+
+static bool find_by_shape(struct ph_target *target, struct ph_runtimes *out)
+{
+    const struct ph_target_info *info = ph_target_info(target);
+    ph_addr start, end;
+    const char *name;
+    for (size_t v = 0; (name = ph_layout_version_name(v)) != NULL; v++) {
+        struct ph_layout L;
+        char full[16];
+        int len = snprintf(full, sizeof full, "%.10s.0", name);
+        if (ph_layout_load(&L, ph_version_parse(full, (size_t)len), 0, info->word_bytes,
+                           info->big_endian, NULL))
+            continue;
+        for (size_t i = 0; next_data(target, &i, &start, &end);) {
+            for (ph_addr at = start; at < end; at += info->word_bytes) {
+                if (is_runtime(target, &L, at) && !add(out, at))
+                    return false;
+            }
+        }
+    }
+    return true;
+}
+
 bool ph_runtimes_find(struct ph_target *target, struct ph_runtimes *out)
 {
-    return find_in_modules(target, out) && (out->count > 0 || find_in_data(target, out));
+    return find_in_modules(target, out) && (out->count || find_by_cookie(target, out)) &&
+           (out->count || find_by_shape(target, out));
 }

@@ -12,7 +12,8 @@ struct ph_runtimes PH_ARRAY_BODY(ph_addr);
 
 /* Add the address of each _PyRuntime, the executable's first, then in the order of addresses: by
  * its symbol, else by the section .PyRuntime (3.10+), which `strip` leaves. Where no module has
- * either, by the word that it begins with (3.13+), in the modules' data. False: out of memory. */
+ * either, for all symbols are hidden: in the modules' data, by the word that it begins with
+ * (3.13+), then by what it leads to. False: out of memory. */
 bool ph_runtimes_find(struct ph_target *target, struct ph_runtimes *out);
 
 /* Whether the debug offsets of 3.13 and later begin here; *version_hex is what they say. */

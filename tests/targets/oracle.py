@@ -17,7 +17,6 @@ What makes the two equal, to the object:
 
 Runs on CPython 3.8 to 3.13, standard library only.
 """
-import ctypes
 import gc
 import json
 import os
@@ -25,7 +24,11 @@ import sys
 import traceback
 import types
 
-FORK = ctypes.PyDLL(None).fork
+try:
+    from host import fork as FORK  # lent by the program around the interpreter (embed.c)
+except ImportError:
+    import ctypes
+    FORK = ctypes.PyDLL(None).fork
 
 # The objects that a deep size neither counts nor walks into, unless they were asked for.
 BOUNDARY = (types.ModuleType, type, types.FunctionType, types.CodeType)
