@@ -141,11 +141,11 @@ static void write_others(struct ph_doc *doc, const struct ph_python *python)
         const struct ph_other_python *other = &python->others.items[i];
         ph_doc_object_begin(doc, NULL);
         ph_doc_text(doc, "version", NULL, other->version);
-        ph_doc_addr(doc, "runtime", NULL, other->runtime);
+        ph_doc_addr(doc, "runtime", NULL, other->anchor);
         ph_doc_bool(doc, "runs", NULL, other->runs);
         ph_doc_object_end(doc);
         ph_doc_line(doc, "Not looked at: Python %s at 0x%" PRIx64 ", which %s", other->version,
-                    other->runtime, other->runs ? "runs too" : "does not run");
+                    other->anchor, other->runs ? "runs too" : "does not run");
     }
     ph_doc_array_end(doc);
 }

@@ -12,10 +12,11 @@ struct ph_list_heads PH_ARRAY_BODY(ph_addr);
 
 /* Add the heads of such lists, but for empty ones: places on the stacks in use that a GC header
  * behind them and one before them point back to. Costs a look at each word of these stacks; none
- * where no collector says that it collects. False: out of memory. */
+ * where no collector is at work. False: out of memory. */
 bool ph_collection_lists(const struct ph_python *python, struct ph_list_heads *out);
 
-/* The first interpreter whose collector says that it collects, or UINT32_MAX. */
+/* The first interpreter whose collector is at work, or to 3.6 may be, for its state does not tell;
+ * UINT32_MAX where none is. */
 uint32_t ph_collection_interpreter(const struct ph_python *python);
 
 #endif

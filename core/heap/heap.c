@@ -6,12 +6,9 @@ enum {
     TRACKED_LINK_MASK = 3,    /* low bits of _gc_next are flags (Include/internal/pycore_gc.h) */
     OBJECTS_A_LOOK = 1 << 16, /* handled between two looks at Ctrl-C */
     PENDING_FIRST = 1 << 12,
-    PENDING_AHEAD = 8, /* objects whose turn comes soon are fetched into the cache meanwhile */
-    /* slot_flags keeps in its high bits where in its block an object begins. */
-    OFFSET_SHIFT = 6,
-    OFFSET_UNIT = 16,
-    FLAGS_MASK = (1 << OFFSET_SHIFT) - 1,
-    CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
+    PENDING_AHEAD = 8,   /* objects whose turn comes soon are fetched into the cache meanwhile */
+    UNTRACKED_REFS = -2, /* gc_refs of an object on no list (Include/objimpl.h, to 3.7) */
+    CHUNK_SLACK = 8192,  /* a chunk is not more than this, or a quarter, larger than asked for */
 };
 #define MAX_REFCOUNT                                                                               \
     (1ull << 40) /* higher counts are no counts; immortal ones are told apart before */
@@ -98,8 +95,7 @@ static bool add_in_pool(struct builder *b, const struct ph_pool *pool, ph_addr a
         return false;
     pools->slots[slot] = PH_SLOT_OBJECT;
     b->heap->slot_ids[slot] = type->id; /* the object's own id takes its place in append_pool() */
-    b->slot_flags[slot] =
-        (uint8_t)(flags | b->reached | PH_OBJECT_IN_POOL | (offset / OFFSET_UNIT) << OFFSET_SHIFT);
+    b->slot_flags[slot] = (uint8_t)(flags | b->reached | PH_OBJECT_IN_POOL);
     push(b, address, type);
     return true;
 }
@@ -259,13 +255,23 @@ static void walk_gc_lists(struct builder *b)
     }
 }
 
+static void count_collected(struct builder *b, uint32_t interp, uint64_t count)
+{
+    b->heap->gc_counts[interp].collected += count;
+    /* To 3.6 nothing but such objects tells that a collection runs. */
+    b->python->interpreters.items[interp].gc.collecting |= count > 0;
+}
+
 static void walk_collection_lists(struct builder *b)
 {
     struct ph_list_heads heads = {0};
     uint32_t interp = ph_collection_interpreter(b->python);
     b->failed = !ph_collection_lists(b->python, &heads) || b->failed;
-    for (uint32_t i = 0; i < heads.count; i++)
-        walk_gc_list(b, heads.items[i], PH_OBJECT_COLLECTED, &b->heap->gc_counts[interp].collected);
+    for (uint32_t i = 0; i < heads.count; i++) {
+        uint64_t count = 0;
+        walk_gc_list(b, heads.items[i], PH_OBJECT_COLLECTED, &count);
+        count_collected(b, interp, count);
+    }
     ph_array_free(&heads);
 }
 
@@ -310,6 +316,20 @@ static void scan_unclaimed(struct builder *b)
     }
 }
 
+static bool header_says_tracked(const struct ph_python *python, ph_addr address)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr header = address - (uint64_t)L->gc_head.size;
+    if (L->traits.gc_header == PH_GC_HEADER_LINKS)
+        return ph_python_word(python, header, L->gc_head.next) != 0;
+    const uint8_t *refs =
+        ph_target_view(python->target, header + (uint64_t)L->gc_head.refs, ph_word_bytes(python));
+    if (!refs)
+        return false;
+    int64_t value = ph_load_ssize(python, refs);
+    return (L->traits.gc_header == PH_GC_HEADER_REFS ? value : value >> 1) != UNTRACKED_REFS;
+}
+
 /* ---- the arrays ---- */
 
 static int by_address(const void *a, const void *b)
@@ -347,13 +367,11 @@ static void append_outside_below(struct builder *b, uint32_t *next, ph_addr limi
 }
 
 /* An object under collection whose list was not found, where nothing tells a stack pointer: its
- * links still say that it is tracked. */
+ * header still says that it is tracked. */
 static bool is_collected(const struct builder *b, const struct ph_type *type, ph_addr address,
                          uint8_t flags)
 {
-    const struct ph_layout *L = &b->python->layout;
-    return type->is_gc && !(flags & PH_OBJECT_TRACKED) &&
-           ph_python_word(b->python, address, L->gc_head.next - L->gc_head.size);
+    return type->is_gc && !(flags & PH_OBJECT_TRACKED) && header_says_tracked(b->python, address);
 }
 
 static void append_pool(struct builder *b, const struct ph_pool *pool, uint32_t collecting)
@@ -366,14 +384,12 @@ static void append_pool(struct builder *b, const struct ph_pool *pool, uint32_t 
             continue;
         }
         uint8_t flags = b->slot_flags[slot];
-        ph_addr address = ph_pool_block_address(&heap->pools, pool, slot) +
-                          (uint64_t)(flags >> OFFSET_SHIFT) * OFFSET_UNIT;
-        flags &= FLAGS_MASK;
         uint32_t type_id = heap->slot_ids[slot];
-        if (collecting != UINT32_MAX &&
-            is_collected(b, heap->objects.types.items[type_id], address, flags)) {
+        const struct ph_type *type = heap->objects.types.items[type_id];
+        ph_addr address = ph_pool_block_address(&heap->pools, pool, slot) + type->header_bytes;
+        if (collecting != UINT32_MAX && is_collected(b, type, address, flags)) {
             flags |= PH_OBJECT_TRACKED | PH_OBJECT_COLLECTED;
-            heap->gc_counts[collecting].collected++;
+            count_collected(b, collecting, 1);
         }
         heap->slot_ids[slot] = heap->count;
         append(heap, address, type_id, flags);

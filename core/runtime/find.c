@@ -23,7 +23,7 @@ bool ph_runtime_has_cookie(struct ph_target *target, ph_addr address, uint32_t *
     return true;
 }
 
-static bool add(struct ph_runtimes *out, ph_addr address)
+static bool add(struct ph_anchors *out, ph_addr address)
 {
     for (uint32_t i = 0; i < out->count; i++) {
         if (out->items[i] == address)
@@ -32,18 +32,21 @@ static bool add(struct ph_runtimes *out, ph_addr address)
     return ph_array_push(out, address);
 }
 
-static bool find_in_modules(struct ph_target *target, struct ph_runtimes *out)
+static bool find_in_modules(struct ph_target *target, struct ph_anchors *out)
 {
     size_t count;
     const struct ph_module *modules = ph_target_modules(target, &count);
     ph_addr at;
     /* Asks the executable first. */
-    if (ph_target_symbol(target, "_PyRuntime", &at, NULL) == PH_OK && !add(out, at))
+    if ((ph_target_symbol(target, "_PyRuntime", &at, NULL) == PH_OK ||
+         ph_target_symbol(target, "_PyGC_generation0", &at, NULL) == PH_OK) &&
+        !add(out, at))
         return false;
     for (size_t i = 0; i < count; i++) {
         ph_addr within = modules[i].start;
         if ((ph_target_symbol_in(target, within, "_PyRuntime", &at) == PH_OK ||
-             ph_target_section_in(target, within, ".PyRuntime", &at) == PH_OK) &&
+             ph_target_section_in(target, within, ".PyRuntime", &at) == PH_OK ||
+             ph_target_symbol_in(target, within, "_PyGC_generation0", &at) == PH_OK) &&
             !add(out, at))
             return false;
     }
@@ -67,7 +70,7 @@ static bool next_data(struct ph_target *target, size_t *i, ph_addr *start, ph_ad
     return false;
 }
 
-static bool find_by_cookie(struct ph_target *target, struct ph_runtimes *out)
+static bool find_by_cookie(struct ph_target *target, struct ph_anchors *out)
 {
     ph_addr start, end;
     uint32_t version;
@@ -121,7 +124,14 @@ static bool is_runtime(struct ph_target *target, const struct ph_layout *L, ph_a
     return at == main;
 }
 
-static bool find_by_shape(struct ph_target *target, struct ph_runtimes *out)
+/* Whether nothing says that it is another version. */
+static bool may_be_version(struct ph_target *target, ph_addr anchor, uint32_t hex)
+{
+    uint32_t its = ph_version_read(target, anchor);
+    return !its || its >> 16 == hex >> 16;
+}
+
+static bool find_by_shape(struct ph_target *target, struct ph_anchors *out)
 {
     const struct ph_target_info *info = ph_target_info(target);
     ph_addr start, end;
@@ -130,12 +140,13 @@ static bool find_by_shape(struct ph_target *target, struct ph_runtimes *out)
         struct ph_layout L;
         char full[16];
         int len = snprintf(full, sizeof full, "%.10s.0", name);
-        if (ph_layout_load(&L, ph_version_parse(full, (size_t)len), 0, info->word_bytes,
-                           info->big_endian, NULL))
+        uint32_t hex = ph_version_parse(full, (size_t)len);
+        if (ph_layout_load(&L, hex, 0, info->word_bytes, info->big_endian, NULL) ||
+            !ph_has(L.runtime.interpreters_head))
             continue;
         for (size_t i = 0; next_data(target, &i, &start, &end);) {
             for (ph_addr at = start; at < end; at += info->word_bytes) {
-                if (is_runtime(target, &L, at) && !add(out, at))
+                if (is_runtime(target, &L, at) && may_be_version(target, at, hex) && !add(out, at))
                     return false;
             }
         }
@@ -143,7 +154,7 @@ static bool find_by_shape(struct ph_target *target, struct ph_runtimes *out)
     return true;
 }
 
-bool ph_runtimes_find(struct ph_target *target, struct ph_runtimes *out)
+bool ph_anchors_find(struct ph_target *target, struct ph_anchors *out)
 {
     return find_in_modules(target, out) && (out->count || find_by_cookie(target, out)) &&
            (out->count || find_by_shape(target, out));

@@ -1,6 +1,7 @@
 #include "runtime/python.h"
 
 #include "runtime/find.h"
+#include "runtime/statics.h"
 #include "runtime/version.h"
 
 #include <stdio.h>
@@ -35,7 +36,7 @@ static ph_addr optional_word(const struct ph_python *python, ph_addr base, int32
 /* A symbol of the module that the interpreter lies in. */
 static bool has_symbol(const struct ph_python *python, const char *name, ph_addr *address)
 {
-    return ph_target_symbol_in(python->target, python->runtime, name, address) == PH_OK;
+    return ph_target_symbol_in(python->target, python->anchor, name, address) == PH_OK;
 }
 
 /* Up to 3.9 a few static types are in use that PyType_Ready() never saw, such as
@@ -73,9 +74,7 @@ bool ph_python_is_type(const struct ph_python *python, ph_addr type)
     return false;
 }
 
-/* Whether the object's type has this tp_name. Only for the first checks, where no type table stands
- * yet. */
-static bool has_type_name(const struct ph_python *python, ph_addr object, const char *name)
+bool ph_python_has_type_name(const struct ph_python *python, ph_addr object, const char *name)
 {
     ph_addr type = ph_python_word(python, object, python->layout.object.ob_type);
     size_t len;
@@ -109,6 +108,23 @@ static bool is_generation(const struct ph_python *python, const struct ph_gc *gc
     return is_gc_list(python, head) || (gc->collecting && may_be_gc_list(python, head));
 }
 
+/* The lists of all generations, the first at `first`. */
+static bool read_generations(const struct ph_python *python, ph_addr first, struct ph_gc *gc)
+{
+    const struct ph_layout *L = &python->layout;
+    for (int i = 0; i < PH_GENERATIONS; i++) {
+        ph_addr head = first + (uint64_t)i * (uint64_t)L->gc_generation.size;
+        if (!is_generation(python, gc, head))
+            return false;
+        gc->lists[i] = (struct ph_gc_list){
+            .head = head,
+            .threshold = ph_python_u32(python, head, L->gc_generation.threshold),
+            .count = ph_python_u32(python, head, L->gc_generation.count),
+        };
+    }
+    return true;
+}
+
 /* A collector that is only being made: no list has a head. */
 static bool is_blank_gc(const struct ph_python *python, ph_addr address)
 {
@@ -122,7 +138,13 @@ static bool is_blank_gc(const struct ph_python *python, ph_addr address)
 static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_gc *gc)
 {
     const struct ph_layout *L = &python->layout;
-    *gc = (struct ph_gc){.address = address};
+    if (L->traits.gc_state == PH_GC_STATE_STATICS) {
+        gc->address = address;
+        return read_generations(python, address, gc);
+    }
+    if (is_blank_gc(python, address))
+        return true;
+    gc->address = address;
     gc->collecting = ph_python_u32(python, address, L->gc_state.collecting) != 0;
     gc->garbage = ph_python_word(python, address, L->gc_state.garbage);
     /* generation0 holds the address of the youngest list; some distributions' builds place the
@@ -131,58 +153,80 @@ static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_g
     ph_addr first = optional_word(python, address, L->gc_state.generation0);
     if (first - address >= (uint64_t)L->gc_state.size || !is_generation(python, gc, first))
         first = address + (uint64_t)L->gc_state.generations;
-    for (int i = 0; i < PH_GENERATIONS; i++) {
-        ph_addr head = first + (uint64_t)i * (uint64_t)L->gc_generation.size;
-        if (!is_generation(python, gc, head))
-            return false;
-        gc->lists[i] = (struct ph_gc_list){
-            .head = head,
-            .threshold = ph_python_u32(python, head, L->gc_generation.threshold),
-            .count = ph_python_u32(python, head, L->gc_generation.count),
-        };
-    }
+    if (!read_generations(python, first, gc))
+        return false;
     ph_addr permanent = address + (uint64_t)L->gc_state.permanent_generation;
     if (is_gc_list(python, permanent))
         gc->lists[PH_GEN_PERMANENT].head = permanent;
     return true;
 }
 
+/* Where the collector of the interpreter at `interp` has its state. */
+static ph_addr find_gc(const struct ph_python *python, ph_addr interp)
+{
+    const struct ph_layout *L = &python->layout;
+    switch (L->traits.gc_state) {
+    case PH_GC_STATE_STATICS:
+        return ph_python_word(python, python->anchor, 0);
+    case PH_GC_STATE_RUNTIME:
+        return python->anchor + (uint64_t)L->runtime.gc;
+    case PH_GC_STATE_INTERPRETER:
+        return interp + (uint64_t)L->interp.gc;
+    }
+    return 0;
+}
+
+static bool read_interpreter(struct ph_python *python, ph_addr address)
+{
+    const struct ph_layout *L = &python->layout;
+    struct ph_interpreter interp = {.address = address,
+                                    .owns_gc = L->traits.gc_state == PH_GC_STATE_INTERPRETER};
+    uint64_t id = 0;
+    if (ph_has(L->interp.id) &&
+        !ph_target_u64(python->target, address + (uint64_t)L->interp.id, &id))
+        return false;
+    interp.id = (int64_t)id;
+    bool first = python->interpreters.count == 0;
+    if ((interp.owns_gc || first) && !read_gc(python, find_gc(python, address), &interp.gc))
+        return false;
+    return ph_array_push(&python->interpreters, interp);
+}
+
+/* Interpreters without a number get one by age, as later versions count. */
+static void number_interpreters(struct ph_python *python)
+{
+    uint32_t count = python->interpreters.count;
+    for (uint32_t i = 0; i < count && !ph_has(python->layout.interp.id); i++)
+        python->interpreters.items[i].id = count - 1 - i;
+}
+
 static bool read_interpreters(struct ph_python *python)
 {
     const struct ph_layout *L = &python->layout;
-    ph_addr main = ph_python_word(python, python->runtime, L->runtime.interpreters_main);
-    ph_addr at = ph_python_word(python, python->runtime, L->runtime.interpreters_head);
+    bool statics = L->traits.gc_state == PH_GC_STATE_STATICS;
+    ph_addr main =
+        statics ? 0 : ph_python_word(python, python->anchor, L->runtime.interpreters_main);
+    ph_addr at = statics ? ph_statics_interpreters(python)
+                         : ph_python_word(python, python->anchor, L->runtime.interpreters_head);
     uint32_t main_index = 0;
     while (at && python->interpreters.count < MAX_INTERPRETERS) {
-        struct ph_interpreter interp = {.address = at, .owns_gc = ph_has(L->interp.gc)};
-        uint64_t id = 0;
-        if (!ph_target_u64(python->target, at + (uint64_t)L->interp.id, &id))
-            return false;
-        interp.id = (int64_t)id;
-        ph_addr gc = interp.owns_gc ? at + (uint64_t)L->interp.gc
-                                    : python->runtime + (uint64_t)L->runtime.gc;
-        bool first = python->interpreters.count == 0;
-        if (interp.owns_gc || first) {
-            if (is_blank_gc(python, gc))
-                interp.gc = (struct ph_gc){0};
-            else if (!read_gc(python, gc, &interp.gc))
-                return false;
-        }
-        if (at == main)
+        /* The oldest, where nothing says which is the main one. */
+        if (at == main || statics)
             main_index = python->interpreters.count;
-        if (!ph_array_push(&python->interpreters, interp))
+        if (!read_interpreter(python, at))
             return false;
         at = ph_python_word(python, at, L->interp.next);
     }
     if (python->interpreters.count == 0)
         return false;
+    number_interpreters(python);
     /* CPython links the newest first; users expect the main interpreter first. The shared collector
      * of 3.8 stays with whichever is first. */
     struct ph_interpreter *items = python->interpreters.items;
     struct ph_interpreter first = items[0];
     items[0] = items[main_index];
     items[main_index] = first;
-    if (!ph_has(L->interp.gc) && main_index != 0) {
+    if (L->traits.gc_state != PH_GC_STATE_INTERPRETER && main_index != 0) {
         items[0].gc = items[main_index].gc;
         items[main_index].gc = (struct ph_gc){0};
     }
@@ -231,7 +275,7 @@ static bool read_threads(struct ph_python *python)
 static bool is_type_type(const struct ph_python *python, ph_addr type)
 {
     return type && ph_python_word(python, type, python->layout.object.ob_type) == type &&
-           has_type_name(python, type, "type");
+           ph_python_has_type_name(python, type, "type");
 }
 
 /* The end of the chain of types that begins with an object: `type`, for any object. */
@@ -273,45 +317,80 @@ static void read_state(struct ph_python *python)
 {
     const struct ph_layout *L = &python->layout;
     python->state = PH_PYTHON_RUNS;
-    if (ph_python_word(python, python->runtime, L->runtime.finalizing))
+    if (!ph_has(L->runtime.finalizing))
+        return;
+    if (ph_python_word(python, python->anchor, L->runtime.finalizing))
         python->state = PH_PYTHON_ENDS;
     else if (ph_has(L->runtime.initialized) &&
-             !ph_python_u32(python, python->runtime, L->runtime.initialized))
+             !ph_python_u32(python, python->anchor, L->runtime.initialized))
         python->state = PH_PYTHON_STARTS;
 }
 
+/* Whether the objects of the GC lists begin where their headers end, by the first of each. */
+static bool gc_headers_fit(const struct ph_python *python)
+{
+    const struct ph_layout *L = &python->layout;
+    for (uint32_t i = 0; i < python->interpreters.count; i++) {
+        for (int g = 0; g <= PH_GEN_PERMANENT; g++) {
+            ph_addr head = python->interpreters.items[i].gc.lists[g].head;
+            ph_addr next =
+                head ? ph_python_word(python, head, L->gc_head.next) & ~(ph_addr)3 : head;
+            if (next != head &&
+                !ph_python_is_type(python, ph_python_word(python, next + (uint64_t)L->gc_head.size,
+                                                          L->object.ob_type)))
+                return false;
+        }
+    }
+    return true;
+}
+
 /* Read everything by this version's table; false where the target contradicts it. */
-static bool read_by_table(struct ph_python *python, uint32_t version_hex)
+static bool read_by_table(struct ph_python *python, uint32_t version_hex, unsigned build)
 {
     const struct ph_target_info *info = ph_target_info(python->target);
     ph_array_free(&python->interpreters);
     ph_array_free(&python->threads);
     python->version_hex = version_hex;
     python->type_type = 0;
-    if (ph_layout_load(&python->layout, version_hex, python->build, info->word_bytes,
-                       info->big_endian, NULL))
+    if (ph_layout_load(&python->layout, version_hex, build, info->word_bytes, info->big_endian,
+                       NULL))
         return false;
     read_state(python);
-    return read_interpreters(python) && read_threads(python) && read_type_type(python);
+    return read_interpreters(python) && read_threads(python) && read_type_type(python) &&
+           gc_headers_fit(python);
+}
+
+/* The same for each way in which the version may have been built that no symbol tells. */
+static bool read_by_tables(struct ph_python *python, uint32_t version_hex)
+{
+    if (read_by_table(python, version_hex, python->build))
+        return true;
+    unsigned build = python->build | PH_BUILD_SHORT_GC_HEAD;
+    if (python->layout.traits.gc_header == PH_GC_HEADER_LINKS ||
+        !read_by_table(python, version_hex, build))
+        return false;
+    python->build = build;
+    return true;
 }
 
 /* The library or program that the interpreter is part of, for error lines. */
 static const char *module_name(const struct ph_python *python)
 {
-    const struct ph_module *module = ph_target_module_at(python->target, python->runtime);
+    const struct ph_module *module = ph_target_module_at(python->target, python->anchor);
     const char *slash = module ? strrchr(module->path, '/') : NULL;
     return slash ? slash + 1 : module ? module->path : "";
 }
 
 static bool has_interpreter(const struct ph_python *python)
 {
-    return ph_python_word(python, python->runtime, python->layout.runtime.interpreters_head) != 0;
+    int32_t head = python->layout.runtime.interpreters_head;
+    return ph_has(head) && ph_python_word(python, python->anchor, head) != 0;
 }
 
 static enum ph_status fail_without_interpreter(const struct ph_python *python, struct ph_error *err)
 {
     return ph_fail_at(
-        err, PH_NOT_FOUND, python->runtime,
+        err, PH_NOT_FOUND, python->anchor,
         "Python%s%s is loaded (%.100s), but does not run: it has not been started, or "
         "has ended",
         python->version[0] ? " " : "", python->version, module_name(python));
@@ -324,7 +403,7 @@ static enum ph_status fail_at_state(const struct ph_python *python, struct ph_er
         [PH_PYTHON_STARTS] = "it is only starting",
         [PH_PYTHON_ENDS] = "it is ending",
     };
-    return ph_fail_at(err, PH_BAD_DATA, python->runtime,
+    return ph_fail_at(err, PH_BAD_DATA, python->anchor,
                       "Python %s is there, but its interpreter state is not as that version's: %s",
                       python->version, reasons[python->state]);
 }
@@ -332,18 +411,17 @@ static enum ph_status fail_at_state(const struct ph_python *python, struct ph_er
 static enum ph_status choose_table(struct ph_python *python, struct ph_error *err)
 {
     const struct ph_target_info *info = ph_target_info(python->target);
-    uint32_t hex = ph_version_read(python->target, python->runtime);
+    uint32_t hex = ph_version_read(python->target, python->anchor);
     if (hex) {
         ph_version_format(python->version, hex);
         enum ph_status status = ph_layout_load(&python->layout, hex, python->build,
                                                info->word_bytes, info->big_endian, err);
         if (status)
             return status == PH_UNSUPPORTED
-                       ? ph_fail(err, status, "Python %s is not supported yet; %s to %s are",
-                                 python->version, ph_layout_version_name(0),
-                                 ph_layout_newest_version())
+                       ? ph_fail(err, status, "Python %s is not supported; %s are", python->version,
+                                 ph_layout_versions_text((char[100]){0}))
                        : status;
-        if (read_by_table(python, hex))
+        if (read_by_tables(python, hex))
             return PH_OK;
         return has_interpreter(python) ? fail_at_state(python, err)
                                        : fail_without_interpreter(python, err);
@@ -355,7 +433,7 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
     for (size_t i = 0; (name = ph_layout_version_name(i)) != NULL; i++) {
         char full[40];
         snprintf(full, sizeof full, "%s.0", name);
-        if (read_by_table(python, ph_version_parse(full, strlen(full)))) {
+        if (read_by_tables(python, ph_version_parse(full, strlen(full)))) {
             snprintf(python->version, sizeof python->version, "%.20s", name);
             return PH_OK;
         }
@@ -363,7 +441,7 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
     }
     if (!any)
         return fail_without_interpreter(python, err);
-    return ph_fail_at(err, PH_UNSUPPORTED, python->runtime,
+    return ph_fail_at(err, PH_UNSUPPORTED, python->anchor,
                       "a Python interpreter is there (%.100s), but it is only starting, or of no "
                       "version that is supported",
                       module_name(python));
@@ -409,24 +487,14 @@ static enum ph_status fail_without_runtime(struct ph_target *target, struct ph_e
             "no Python interpreter found, but files of the process are missing (%.120s); "
             "give --exe or --sysroot",
             missing);
-    ph_addr symbol;
-    char version[32];
-    uint32_t hex = 0;
-    /* Up to 3.6 there is no _PyRuntime; any of the interpreter's variables shows where its data is.
-     */
-    if (ph_target_symbol(target, "PyType_Type", &symbol, NULL) == PH_OK)
-        hex = ph_version_read(target, symbol);
-    if (hex)
-        return ph_fail(err, PH_UNSUPPORTED, "Python %s is not supported yet; %s to %s are",
-                       ph_version_format(version, hex), ph_layout_version_name(0),
-                       ph_layout_newest_version());
     return ph_fail(err, PH_NOT_FOUND,
-                   "no Python interpreter in this process (no module defines _PyRuntime)");
+                   "no Python interpreter in this process (no module defines _PyRuntime or "
+                   "_PyGC_generation0)");
 }
 
-/* The interpreter whose _PyRuntime is at `runtime`. *out is created in any case, but for lack of
+/* The interpreter with this anchor. *out is created in any case, but for lack of
  * memory, and tells the version as far as it is known. */
-static enum ph_status open_at(struct ph_target *target, ph_addr runtime, struct ph_python **out,
+static enum ph_status open_at(struct ph_target *target, ph_addr anchor, struct ph_python **out,
                               struct ph_error *err)
 {
     struct ph_python *python = *out = ph_calloc(1, sizeof *python);
@@ -434,7 +502,7 @@ static enum ph_status open_at(struct ph_target *target, ph_addr runtime, struct 
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     const struct ph_target_info *info = ph_target_info(target);
     python->target = target;
-    python->runtime = runtime;
+    python->anchor = anchor;
     python->wide = info->word_bytes == 8;
     python->swap = info->big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
     python->build = read_build(python);
@@ -444,7 +512,7 @@ static enum ph_status open_at(struct ph_target *target, ph_addr runtime, struct 
 
 /* Take the first that runs; note the others. Where none does, the error is that of the first which
  * at least was started. */
-static enum ph_status choose_runtime(struct ph_target *target, const struct ph_runtimes *found,
+static enum ph_status choose_runtime(struct ph_target *target, const struct ph_anchors *found,
                                      struct ph_python **out, struct ph_error *err)
 {
     struct ph_python *chosen = NULL;
@@ -460,7 +528,7 @@ static enum ph_status choose_runtime(struct ph_target *target, const struct ph_r
             chosen = python;
             continue;
         }
-        struct ph_other_python other = {.runtime = found->items[i], .runs = !status};
+        struct ph_other_python other = {.anchor = found->items[i], .runs = !status};
         if (python)
             memcpy(other.version, python->version, sizeof other.version);
         ph_python_close(python);
@@ -481,9 +549,9 @@ static enum ph_status choose_runtime(struct ph_target *target, const struct ph_r
 enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out,
                               struct ph_error *err)
 {
-    struct ph_runtimes found = {0};
+    struct ph_anchors found = {0};
     enum ph_status status = PH_OK;
-    if (!ph_runtimes_find(target, &found))
+    if (!ph_anchors_find(target, &found))
         status = ph_fail(err, PH_NO_MEMORY, "out of memory");
     else if (!found.count)
         status = fail_without_runtime(target, err);

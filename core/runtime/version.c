@@ -1,5 +1,6 @@
 #include "runtime/version.h"
 
+#include "runtime/data.h"
 #include "runtime/find.h"
 
 #include <stdio.h>
@@ -84,39 +85,28 @@ static uint32_t version_in_bytes(const char *bytes, size_t len)
     return 0;
 }
 
-/* Look through the data and bss of the module that holds _PyRuntime: writable memory close to it.
- */
-static uint32_t version_in_bss(struct ph_target *target, ph_addr runtime)
+static uint32_t version_in_data(struct ph_target *target, ph_addr anchor)
 {
-    const uint64_t reach = 8u << 20;
-    const struct ph_module *module = ph_target_module_at(target, runtime);
-    ph_addr low = module ? module->start : 0, high = module ? module->end : UINT64_MAX;
-    size_t count;
-    const struct ph_region *regions = ph_target_regions(target, &count);
-    for (size_t i = 0; i < count; i++) {
-        const struct ph_region *r = &regions[i];
-        bool near = r->start < runtime + reach && runtime < r->end + reach && r->start < high &&
-                    low < r->end;
-        if (!near || !(r->flags & PH_REGION_WRITE))
-            continue;
-        uint64_t len = r->end - r->start;
-        const char *bytes = ph_target_view(target, r->start, len < reach ? len : reach);
-        uint32_t hex = bytes ? version_in_bytes(bytes, len < reach ? len : reach) : 0;
+    ph_addr start;
+    uint64_t len;
+    for (size_t i = 0; ph_data_next(target, anchor, &i, &start, &len);) {
+        const char *bytes = ph_target_view(target, start, len);
+        uint32_t hex = bytes ? version_in_bytes(bytes, len) : 0;
         if (hex)
             return hex;
     }
     return 0;
 }
 
-uint32_t ph_version_read(struct ph_target *target, ph_addr runtime)
+uint32_t ph_version_read(struct ph_target *target, ph_addr anchor)
 {
     ph_addr symbol;
     uint64_t value;
     uint32_t hex;
-    if (ph_target_symbol_in(target, runtime, "Py_Version", &symbol) == PH_OK &&
+    if (ph_target_symbol_in(target, anchor, "Py_Version", &symbol) == PH_OK &&
         ph_target_word(target, symbol, &value) && value >> 24 == 3)
         return (uint32_t)value;
-    if (ph_runtime_has_cookie(target, runtime, &hex))
+    if (ph_runtime_has_cookie(target, anchor, &hex))
         return hex;
-    return version_in_bss(target, runtime);
+    return version_in_data(target, anchor);
 }
