@@ -95,9 +95,10 @@ enum ph_root_kind { PH_ROOT_FRAME, PH_ROOT_STATE };
  * thread state. */
 struct ph_root {
     enum ph_root_kind kind;
-    ph_addr address;  /* of the frame or the state */
-    const char *name; /* of the field, as users know it: "sys.modules"; NULL for frames */
-    uint32_t thread;  /* index into python->threads; of frames and thread state */
+    ph_addr address;      /* of the frame or the state */
+    const char *name;     /* of the field, as users know it: "sys.modules"; NULL for frames */
+    uint32_t thread;      /* index into python->threads; of frames and thread state */
+    uint32_t interpreter; /* index into python->interpreters */
 };
 
 /* Called for every reference of every root; flags may say guess or stale. */

@@ -200,6 +200,27 @@ static void number_interpreters(struct ph_python *python)
         python->interpreters.items[i].id = count - 1 - i;
 }
 
+/* CPython links the newest first; users expect the main interpreter first, then the oldest. What
+ * they share of the collector stays with the first. */
+static void order_interpreters(struct ph_python *python, uint32_t main)
+{
+    struct ph_interpreter *items = python->interpreters.items;
+    uint32_t count = python->interpreters.count;
+    struct ph_interpreter swap = items[main];
+    bool shared = python->layout.traits.gc_state != PH_GC_STATE_INTERPRETER;
+    struct ph_gc gc = items[0].gc;
+    items[0].gc = shared ? (struct ph_gc){0} : gc;
+    items[main] = items[count - 1];
+    items[count - 1] = swap;
+    for (uint32_t i = 0; i < count / 2; i++) {
+        swap = items[i];
+        items[i] = items[count - 1 - i];
+        items[count - 1 - i] = swap;
+    }
+    if (shared)
+        items[0].gc = gc;
+}
+
 static bool read_interpreters(struct ph_python *python)
 {
     const struct ph_layout *L = &python->layout;
@@ -220,17 +241,8 @@ static bool read_interpreters(struct ph_python *python)
     if (python->interpreters.count == 0)
         return false;
     number_interpreters(python);
-    /* CPython links the newest first; users expect the main interpreter first. The shared collector
-     * of 3.8 stays with whichever is first. */
-    struct ph_interpreter *items = python->interpreters.items;
-    struct ph_interpreter first = items[0];
-    items[0] = items[main_index];
-    items[main_index] = first;
-    if (L->traits.gc_state != PH_GC_STATE_INTERPRETER && main_index != 0) {
-        items[0].gc = items[main_index].gc;
-        items[main_index].gc = (struct ph_gc){0};
-    }
-    items[0].owns_gc = true;
+    order_interpreters(python, main_index);
+    python->interpreters.items[0].owns_gc = true;
     return true;
 }
 

@@ -265,7 +265,7 @@ static enum ph_status look_up_in(struct ph_target *t, ph_addr within, finder fin
                                  ph_addr *address)
 {
     const struct ph_module *module = ph_target_module_at(t, within);
-    struct found found;
+    struct ph_found_symbol found;
     if (!module || !find_in(t, module, find, name, &found))
         return PH_NOT_FOUND;
     *address = found.value;

@@ -2,9 +2,10 @@
 
 usage: moment.py ADDRESSES KIND
 
-Writes the addresses of what the collector tracks, 8 bytes each, then raises SIGTRAP where the kind is for a debugger
-that waits for it (TRAPS), and goes on to the moment that the kind names. In the others it blocks there, in a read of
-its standard input, having written "ready".
+Writes the addresses of what the collector tracks, 8 bytes each. Kinds of DEBUGGED then raise SIGTRAP, for a debugger
+that waits for it, and go on to do what they are called after. The others write "ready" and block in a read of their
+standard input at the moment that they are called after: in a finalizer or a callback of a collection, in a function
+that runs at exit, or in a finalizer when the modules are being torn down.
 """
 import array
 import atexit
@@ -14,28 +15,30 @@ import signal
 import sys
 import weakref
 
-TRAPS = {"collection", "dict", "list", "objects"}
 NODES = 1000
 
 
 class Node:
-    """A part of a cycle, with an instance dict, a list, a large tuple, and what they hold."""
+    """A part of a cycle, with a list, a dict and a tuple too large for the small-object allocator."""
 
     def __init__(self, number):
         self.number = number
         self.others = [self] * 3
-        self.table = {number: self, "self": self}
+        self.table = {number: self}
         self.large = (self,) * 100
 
 
 class Finalized(Node):
     def __del__(self):
-        block()
+        self.block()
 
 
-def block():
-    os.write(1, b"ready\n")
-    os.read(0, 1)
+class Last:
+    def __init__(self, block):
+        self.block = block
+
+    def __del__(self):
+        self.block()
 
 
 def make_cycle(first):
@@ -44,11 +47,25 @@ def make_cycle(first):
         node.following = following
 
 
-def write_tracked(path):
+def make_writer(path):
+    """A function that writes what is tracked, and needs no module to do so."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
-    addresses = array.array("Q", map(id, gc.get_objects()))
-    os.write(descriptor, addresses.tobytes())
-    os.close(descriptor)
+    write, numbers, get_objects = os.write, array.array, gc.get_objects
+
+    def write_tracked():
+        write(descriptor, numbers("Q", map(id, get_objects())).tobytes())
+    return write_tracked
+
+
+def make_blocker(first=None):
+    write, read = os.write, os.read
+
+    def block(unused=None):
+        if first:
+            first()
+        write(1, b"ready\n")
+        read(0, 1)
+    return block
 
 
 def trap():
@@ -81,26 +98,32 @@ def make_objects():
         kept.append(Node(number))
 
 
+DEBUGGED = {"collection": collection, "dict": grow_dict, "list": grow_list, "objects": make_objects}
+
+
 def main():
     path, kind = sys.argv[1:]
-    gc.collect()
+    write_tracked = make_writer(path)
+    for _ in range(5):
+        gc.collect()  # each untracks tuples that hold nothing but what the one before untracked
     gc.disable()
-    if kind == "collection":
-        make_cycle(Node(-1))
-    elif kind == "finalizer":
-        make_cycle(Finalized(-1))
-    elif kind == "callback":
-        first = Node(-1)
+    first = Node(-1)
+    if kind == "finalizer":
+        first = Finalized(-1)
+        first.block = make_blocker()
+    if kind in ("collection", "finalizer", "callback"):
         make_cycle(first)
-        keep = weakref.ref(first, lambda reference: block())
-        del first
-    elif kind == "atexit":
-        atexit.register(block)
-    elif kind == "shutdown":
-        sys.kept = Finalized(-1)
-    write_tracked(path)
-    {"collection": collection, "finalizer": gc.collect, "callback": gc.collect, "dict": grow_dict, "list": grow_list,
-     "objects": make_objects, "atexit": int, "shutdown": int}[kind]()
+    if kind == "callback":
+        block = make_blocker()
+        reference = weakref.ref(first, block)
+    del first
+    if kind == "atexit":
+        atexit.register(make_blocker(write_tracked))
+    elif kind == "teardown":
+        sys.last = Last(make_blocker(write_tracked))
+    else:
+        write_tracked()
+        DEBUGGED.get(kind, gc.collect)()
 
 
 main()
