@@ -14,6 +14,7 @@ import supply
 PROGRAMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "targets")
 START_SECONDS = 120
 SUPPORTED = [(3, minor) for minor in range(6, 14)]
+REPRESENTATIONS = {(3, 8), (3, 11), (3, 12), (3, 13)}
 SUPPORTED_FLAVOURS = set()
 
 PROBE = """
@@ -27,7 +28,7 @@ print(json.dumps([platform.python_implementation(), list(sys.version_info[:3]), 
 class Python:
     """An interpreter.
 
-    name for test ids; argv starts it; root is where its files lie ("", or the folder of a suite), path its file
+    name for test ids; argv starts it, before options; root is where its files lie ("", or the folder of a suite), path its file
     as itself sees it; version, prefix; flavours, of those in SUPPORTED_FLAVOURS; environment that it needs.
     """
 
@@ -41,6 +42,7 @@ class Python:
         self.version = tuple(version)
         self.cpython = implementation == "CPython"
         self.environment = {}
+        self.options = ["-W", "ignore"]
         words = [".".join(map(str, version)), suite, label or ("system" if self.path.startswith("/usr/bin/") and not suite
                                                                else None)]
         if not label:
@@ -67,6 +69,13 @@ class Python:
         copy.name = "%s-%s" % (self.name, name)
         copy.environment = {**self.environment, **environment}
         return copy
+
+
+def representatives(pythons):
+    """Of this machine's plain interpreters, the newest, and one of each version that brought other representations."""
+    plain = [p for p in pythons if not p.root and not p.flavours and p.libpython()]
+    kinds = {p.version[:2]: p for p in plain}
+    return [p for version, p in sorted(kinds.items()) if version in REPRESENTATIONS or version == max(kinds)]
 
 
 def stripped_copy(python, directory):
@@ -207,7 +216,7 @@ class PythonProcess(Process):
         # Without rseq the kernel writes no CPU numbers into the threads' memory when they are stopped and go on.
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
                        "PYTHONHASHSEED": "0", "GLIBC_TUNABLES": "glibc.pthread.rseq=0", **python.environment}
-        argv = [*self.prefix, *python.argv, "-W", "ignore", os.path.join(PROGRAMS, program), self.truth_path]
+        argv = [*self.prefix, *python.argv, *python.options, os.path.join(PROGRAMS, program), self.truth_path]
         super().__init__(subprocess.Popen(
             argv + list(map(str, arguments)), cwd=self.directory, env=environment, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=allow_cores))

@@ -3,7 +3,8 @@
  *
  *     embed PROGRAM ARGUMENTS            runs the one that it is linked to
  *     embed -l LIBRARY... PROGRAM ...    opens each library, so that its symbols are its own affair
- *                                        (RTLD_LOCAL), and runs the one named last
+ *                                        (RTLD_LOCAL), and runs the one named last; waits where there
+ *                                        is no PROGRAM
  *
  * The module "host" lends libc's fork, for where ctypes cannot be loaded.
  */
@@ -48,6 +49,8 @@ int main(int argc, char **argv)
         at += 2;
     }
 #endif
+    if (at == argc)
+        return pause();
     size_t len = (size_t)snprintf(text, sizeof text, "import sys\nsys.argv = [");
     for (int i = at; i < argc; i++)
         len += (size_t)snprintf(text + len, sizeof text - len, "'%s',", argv[i]);
