@@ -2,9 +2,10 @@
 
 usage: interpreters.py TRUTH
 
-Each has objects of its own, a module that nobody else has, and a thread that waits. It writes the truth about itself, a line an object in its oldest generation: address, type, size; into
-TRUTH.0 for the main one, TRUTH.1 and so on for the others. Up to 3.8 all share one collector, and the main one, which
-comes last, tells the truth of all.
+Each has objects of its own, a module that nobody else has, and a thread that waits. It writes the truth about itself:
+the address of sys.modules, then a line an object in its oldest generation with address, type, size; into TRUTH.0 for
+the main one, TRUTH.1 and so on for the others. Up to 3.8 all share one collector, and the main one, which comes last,
+tells the truth of all.
 """
 import os
 import sys
@@ -38,6 +39,7 @@ running = values()
 next(running)
 
 def write_truth(descriptor):
+    os.write(descriptor, b"%d sys.modules\\n" % id(sys.modules))
     for o in gc.get_objects(2):
         t = type(o)
         name = t.__qualname__ if t.__module__ == "builtins" else t.__module__ + "." + t.__qualname__
