@@ -411,13 +411,14 @@ static enum ph_status fail_without_interpreter(const struct ph_python *python, s
 static enum ph_status fail_at_state(const struct ph_python *python, struct ph_error *err)
 {
     static const char *const reasons[] = {
-        [PH_PYTHON_RUNS] = "it is damaged, or built with unknown options",
-        [PH_PYTHON_STARTS] = "it is only starting",
-        [PH_PYTHON_ENDS] = "it is ending",
+        [PH_PYTHON_RUNS] =
+            "there, but its interpreter state is not as that version's: it is damaged, "
+            "or built with unknown options",
+        [PH_PYTHON_STARTS] = "only starting: its interpreter state is not complete yet",
+        [PH_PYTHON_ENDS] = "ending: its interpreter state is not complete any more",
     };
-    return ph_fail_at(err, PH_BAD_DATA, python->anchor,
-                      "Python %s is there, but its interpreter state is not as that version's: %s",
-                      python->version, reasons[python->state]);
+    return ph_fail_at(err, PH_BAD_DATA, python->anchor, "Python %s is %s", python->version,
+                      reasons[python->state]);
 }
 
 static enum ph_status choose_table(struct ph_python *python, struct ph_error *err)
