@@ -242,12 +242,12 @@ class PythonProcess(Process):
         with open(self.truth_path) as f:
             return Truth(json.load(f))
 
-    def core(self):
-        """End the process; the Core that it leaves, by the kernel if core_pattern lets it, else by gcore."""
+    def core(self, fatal=signal.SIGABRT):
+        """End the process by a signal; the Core that it leaves, by the kernel if core_pattern lets it, else by gcore."""
         with open("/proc/sys/kernel/core_pattern") as f:
             in_working_directory = not f.read().startswith(("|", "/"))
         if in_working_directory and resource.getrlimit(resource.RLIMIT_CORE)[1] != 0:
-            self.popen.send_signal(signal.SIGABRT)
+            self.popen.send_signal(fatal)
             self.popen.wait()
             found = [p for p in glob.glob(os.path.join(self.directory, "*core*")) if os.path.isfile(p)]
             if found:
