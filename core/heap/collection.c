@@ -19,7 +19,16 @@ static ph_addr link_at(const struct ph_python *python, ph_addr header, int32_t o
     return ph_python_word(python, header, offset) & ~(ph_addr)LINK_MASK;
 }
 
-/* Whether the two words seen at this address are the links of a list's head. */
+/* Whether a GC header here has an object behind it. */
+static bool is_object(const struct ph_python *python, ph_addr header)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr object = header + (uint64_t)L->gc_head.size;
+    return ph_python_is_type(python, ph_python_word(python, object, L->object.ob_type));
+}
+
+/* Whether the two words seen at this address are the links of a list's head. Others than the
+ * collector have such lists too, as glibc of its threads. */
 static bool is_head(const struct ph_python *python, ph_addr address, ph_addr next, ph_addr prev)
 {
     const struct ph_layout *L = &python->layout;
@@ -28,7 +37,8 @@ static bool is_head(const struct ph_python *python, ph_addr address, ph_addr nex
     prev &= ~(ph_addr)LINK_MASK;
     return next && prev && next != address && next % word == 0 && prev % word == 0 &&
            link_at(python, next, L->gc_head.prev) == address &&
-           link_at(python, prev, L->gc_head.next) == address;
+           link_at(python, prev, L->gc_head.next) == address && is_object(python, next) &&
+           is_object(python, prev);
 }
 
 static bool search_stack(const struct ph_python *python, ph_addr start, ph_addr end,

@@ -411,9 +411,7 @@ static enum ph_status fail_without_interpreter(const struct ph_python *python, s
 static enum ph_status fail_at_state(const struct ph_python *python, struct ph_error *err)
 {
     static const char *const reasons[] = {
-        [PH_PYTHON_RUNS] =
-            "there, but its interpreter state is not as that version's: it is damaged, "
-            "or built with unknown options",
+        [PH_PYTHON_RUNS] = "there, but its interpreter state is not as that version's",
         [PH_PYTHON_STARTS] = "only starting: its interpreter state is not complete yet",
         [PH_PYTHON_ENDS] = "ending: its interpreter state is not complete any more",
     };

@@ -1,10 +1,10 @@
 /*
  * A program that has an interpreter inside.
  *
- *     embed PROGRAM ARGUMENTS            runs the one that it is linked to
- *     embed -l LIBRARY... PROGRAM ...    opens each library, so that its symbols are its own affair
- *                                        (RTLD_LOCAL), and runs the one named last; waits where there
- *                                        is no PROGRAM
+ *     embed PROGRAM ARGUMENTS           runs the one that it is linked to
+ *     embed -l LIBRARY... PROGRAM ...   opens each library, so that its symbols are its own affair
+ *                                       (RTLD_LOCAL), and runs the one named last
+ *     embed [-l LIBRARY...]             opens them and waits
  *
  * The module "host" lends libc's fork, for where ctypes cannot be loaded.
  */
@@ -28,7 +28,8 @@ static PyObject *host_fork(PyObject *self, PyObject *unused)
 }
 
 static PyMethodDef methods[] = {{"fork", host_fork, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
-static struct PyModuleDef host = {PyModuleDef_HEAD_INIT, "host", NULL, -1, methods, NULL, NULL, NULL, NULL};
+static struct PyModuleDef host = {
+    PyModuleDef_HEAD_INIT, "host", NULL, -1, methods, NULL, NULL, NULL, NULL};
 
 static PyObject *make_host(void)
 {
