@@ -47,9 +47,13 @@ static void write_thread(struct ph_doc *doc, struct ph_heap *heap,
     ph_doc_text(doc, "name", NULL, ph_str_text(&name));
     ph_doc_count(doc, "frames", NULL, (int64_t)frames);
     ph_doc_object_end(doc);
-    ph_doc_line(doc, "  thread %" PRIu64 "%s%s: %" PRIu64 " frame%s%s%s", thread->native_id,
-                name.len ? " " : "", ph_str_text(&name), frames, frames == 1 ? "" : "s",
-                frame.len ? ", in " : "", ph_str_text(&frame));
+    /* pthread_self() where nothing tells the kernel's number. */
+    char number[32];
+    snprintf(number, sizeof number, thread->native_id ? "%" PRIu64 : "0x%" PRIx64,
+             thread->native_id ? thread->native_id : thread->ident);
+    ph_doc_line(doc, "  thread %s%s%s: %" PRIu64 " frame%s%s%s", number, name.len ? " " : "",
+                ph_str_text(&name), frames, frames == 1 ? "" : "s", frame.len ? ", in " : "",
+                ph_str_text(&frame));
     ph_str_free(&frame);
     ph_str_free(&name);
 }

@@ -26,8 +26,8 @@ def possible(python):
     return bool(not python.root and python.libpython() and include_folder(python) and archive(python))
 
 
-def build(python, directory, kind, libraries=()):
-    """The interpreter inside a program. libraries: of kind opened, other libraries to open before its own."""
+def build(python, directory, kind, before=()):
+    """The interpreter inside a program. before: of kind opened, what the program is told before its own library."""
     program = os.path.join(str(directory), "embed-" + kind)
     library = python.libpython()
     words = {
@@ -42,6 +42,5 @@ def build(python, directory, kind, libraries=()):
     embedded = python.variant(kind, {"PYTHONHOME": python.prefix})
     embedded.path, embedded.argv, embedded.options = program, [program], []
     if kind == "opened":
-        for path in [*libraries, library]:
-            embedded.argv += ["-l", path]
+        embedded.argv += [*before, "-l", library]
     return embedded

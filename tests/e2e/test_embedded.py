@@ -56,7 +56,7 @@ def test_two_libraries_of_which_one_runs(cli, some_python, tmp_path):
     others = [p for p in targets.representatives(targets.found_pythons())
               if p.supported() and p.version != some_python.version and embedding.possible(p)]
     for other in others[:1] + others[-1:]:
-        python = embedding.build(some_python, tmp_path, "opened", [other.libpython()])
+        python = embedding.build(some_python, tmp_path, "opened", ["-l", other.libpython()])
         process = start(python, tmp_path)
         document = info(cli, process, tmp_path)
         assert document["python"]["version"] == ".".join(map(str, some_python.version))
@@ -65,6 +65,21 @@ def test_two_libraries_of_which_one_runs(cli, some_python, tmp_path):
             assert document["others"][0]["version"] == ".".join(map(str, other.version))
         check_top(cli, process, tmp_path)
         targets.Process.close(process)
+
+
+def test_two_libraries_that_run(cli, some_python, tmp_path):
+    """One of them is looked at, and the other is mentioned."""
+    others = [p for p in targets.representatives(targets.found_pythons())
+              if p.supported() and p.version != some_python.version and embedding.possible(p)]
+    other = others[-1]
+    process = start(embedding.build(some_python, tmp_path, "opened", ["-r", other.libpython(), other.prefix]), tmp_path)
+    document = info(cli, process, tmp_path)
+    assert [row["runs"] for row in document["others"]] == [True]
+    versions = [document["python"]["version"], document["others"][0]["version"]]
+    assert sorted(versions) == sorted(".".join(map(str, p.version)) for p in (some_python, other))
+    if versions[0] == ".".join(map(str, some_python.version)):
+        check_top(cli, process, tmp_path)
+    targets.Process.close(process)
 
 
 def test_loaded_and_not_started(cli, some_python, tmp_path):

@@ -11,6 +11,7 @@ import targets
 # Functions at which each moment of tests/targets/moment.py is looked at, and how many hits of each go by before.
 STOPS = [
     ("collection", "visit_decref", 0), ("collection", "visit_decref", 500),
+    ("collection", "subtype_clear", 0),
     ("collection", "visit_reachable", 0), ("collection", "visit_reachable", 500),
     ("dict", "dictresize", 0), ("dict", "dictresize", 7), ("dict", "insertdict", 7), ("dict", "new_keys_object", 7),
     ("list", "list_resize", 7),

@@ -4,6 +4,7 @@
  *     embed PROGRAM ARGUMENTS           runs the one that it is linked to
  *     embed -l LIBRARY... PROGRAM ...   opens each library, so that its symbols are its own affair
  *                                       (RTLD_LOCAL), and runs the one named last
+ *     embed -r LIBRARY HOME ...         opens and starts that one too, before
  *     embed [-l LIBRARY...]             opens them and waits
  *
  * The module "host" lends libc's fork, for where ctypes cannot be loaded.
@@ -41,11 +42,20 @@ int main(int argc, char **argv)
     char text[8192];
     int at = 1;
 #ifdef OPENS_LIBRARIES
-    while (at + 1 < argc && strcmp(argv[at], "-l") == 0) {
+    while (at + 1 < argc && argv[at][0] == '-') {
         library = dlopen(argv[at + 1], RTLD_NOW | RTLD_LOCAL);
         if (!library) {
             fprintf(stderr, "%s\n", dlerror());
             return 1;
+        }
+        if (argv[at][1] == 'r') {
+            const char *home = getenv("PYTHONHOME");
+            char *kept = home ? strdup(home) : NULL;
+            setenv("PYTHONHOME", argv[at + 2], 1);
+            PYTHON(Py_Initialize)();
+            setenv("PYTHONHOME", kept ? kept : "", 1);
+            free(kept);
+            at++;
         }
         at += 2;
     }
