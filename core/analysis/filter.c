@@ -44,7 +44,7 @@ static bool in_scope(enum ph_scope scope, uint8_t flags)
 {
     switch (scope) {
     case PH_SCOPE_TRACKED:
-        return (flags & PH_OBJECT_TRACKED) && (flags & PH_OBJECT_GEN_MASK) != PH_GEN_PERMANENT;
+        return (flags & PH_OBJECT_TRACKED) && ph_flags_generation(flags) != PH_GEN_PERMANENT;
     case PH_SCOPE_REACHABLE:
         return flags & PH_OBJECT_REACHABLE;
     case PH_SCOPE_UNREACHABLE:
@@ -61,8 +61,7 @@ bool ph_filter_accepts(struct ph_heap *heap, const struct ph_filter *filter, con
     uint8_t flags = heap->flags[id];
     if (!types[heap->type_ids[id]] || !in_scope(filter->scope, flags))
         return false;
-    if (filter->generation >= 0 &&
-        (!(flags & PH_OBJECT_TRACKED) || (flags & PH_OBJECT_GEN_MASK) != filter->generation))
+    if (filter->generation >= 0 && ph_flags_generation(flags) != filter->generation)
         return false;
     *bytes = ph_heap_sizeof(heap, id);
     return *bytes >= filter->min_bytes && *bytes <= filter->max_bytes;

@@ -1,5 +1,7 @@
 #include "analysis/references.h"
 
+#include <inttypes.h>
+
 #include "objects/frame.h"
 #include "objects/str.h"
 
@@ -192,12 +194,23 @@ static bool holding_frame(struct ph_heap *heap, const struct ph_reference *r,
            ph_object_frame(&heap->objects, &o, frame);
 }
 
+/* Where there are several, the interpreter whose state a root is part of. */
+static void append_interpreter(const struct ph_python *python, const struct ph_root *root,
+                               struct ph_str *out)
+{
+    if (python->interpreters.count > 1)
+        ph_str_appendf(out, " of interpreter %" PRId64,
+                       python->interpreters.items[root->interpreter].id);
+}
+
 void ph_reference_label(struct ph_heap *heap, const struct ph_reference *r, struct ph_str *out)
 {
     struct ph_frame frame;
     ph_label_format(&heap->objects, r->label, out);
-    if (!holding_frame(heap, r, &frame))
-        return;
-    ph_str_append(out, " in ");
-    ph_frame_describe(&heap->objects, &frame, out);
+    if (holding_frame(heap, r, &frame)) {
+        ph_str_append(out, " in ");
+        ph_frame_describe(&heap->objects, &frame, out);
+    } else if (r->source == PH_NO_OBJECT) {
+        append_interpreter(heap->objects.python, &r->root, out);
+    }
 }

@@ -47,24 +47,18 @@ static void write_thread(struct ph_doc *doc, struct ph_heap *heap,
     ph_doc_text(doc, "name", NULL, ph_str_text(&name));
     ph_doc_count(doc, "frames", NULL, (int64_t)frames);
     ph_doc_object_end(doc);
-    ph_doc_line(doc, "  thread %" PRIu64 "%s%s: %" PRIu64 " frame%s%s%s", thread->native_id,
-                name.len ? " " : "", ph_str_text(&name), frames, frames == 1 ? "" : "s",
-                frame.len ? ", in " : "", ph_str_text(&frame));
+    /* pthread_self() where nothing tells the kernel's number. */
+    char number[32];
+    snprintf(number, sizeof number, thread->native_id ? "%" PRIu64 : "0x%" PRIx64,
+             thread->native_id ? thread->native_id : thread->ident);
+    ph_doc_line(doc, "  thread %s%s%s: %" PRIu64 " frame%s%s%s", number, name.len ? " " : "",
+                ph_str_text(&name), frames, frames == 1 ? "" : "s", frame.len ? ", in " : "",
+                ph_str_text(&frame));
     ph_str_free(&frame);
     ph_str_free(&name);
 }
 
-/* Objects on the lists of each generation, by id of the collector's interpreter. Before 3.9, and
- * for interpreters that share one collector, all count for the first. */
-static void count_generations(const struct ph_heap *heap, uint64_t counts[PH_GENERATIONS + 1])
-{
-    for (uint32_t id = 0; id < heap->count; id++) {
-        if (heap->flags[id] & PH_OBJECT_TRACKED)
-            counts[heap->flags[id] & PH_OBJECT_GEN_MASK]++;
-    }
-}
-
-static void write_gc(struct ph_doc *doc, const struct ph_gc *gc, const uint64_t *counts)
+static void write_gc(struct ph_doc *doc, const struct ph_gc *gc, const struct ph_gc_counts *counts)
 {
     struct ph_str text = {0};
     char number[32];
@@ -75,28 +69,27 @@ static void write_gc(struct ph_doc *doc, const struct ph_gc *gc, const uint64_t 
         ph_doc_object_begin(doc, NULL);
         ph_doc_count(doc, "count", NULL, gc->lists[g].count);
         ph_doc_count(doc, "threshold", NULL, gc->lists[g].threshold);
-        if (counts)
-            ph_doc_count(doc, "objects", NULL, (int64_t)counts[g]);
-        else
-            ph_doc_null(doc, "objects", NULL);
+        ph_doc_count(doc, "objects", NULL, (int64_t)counts->generations[g]);
         ph_doc_object_end(doc);
         ph_str_appendf(&text, "%s%s", g ? " / " : "",
-                       counts ? ph_format_count(number, (int64_t)counts[g]) : "?");
+                       ph_format_count(number, (int64_t)counts->generations[g]));
     }
     ph_doc_array_end(doc);
-    if (counts)
-        ph_doc_count(doc, "permanent", NULL, (int64_t)counts[PH_GEN_PERMANENT]);
+    ph_doc_count(doc, "permanent", NULL, (int64_t)counts->generations[PH_GEN_PERMANENT]);
+    ph_doc_count(doc, "collected", NULL, (int64_t)counts->collected);
     ph_doc_object_end(doc);
     ph_doc_line(doc, "  GC: %s objects in generations 0 / 1 / 2%s", ph_str_text(&text),
                 gc->collecting ? ", COLLECTING NOW" : "");
-    if (counts && counts[PH_GEN_PERMANENT])
+    if (counts->generations[PH_GEN_PERMANENT])
         ph_doc_line(doc, "      %s in the permanent generation",
-                    ph_format_count(number, (int64_t)counts[PH_GEN_PERMANENT]));
+                    ph_format_count(number, (int64_t)counts->generations[PH_GEN_PERMANENT]));
+    if (counts->collected)
+        ph_doc_line(doc, "      %s being collected",
+                    ph_format_count(number, (int64_t)counts->collected));
     ph_str_free(&text);
 }
 
-static void write_interpreter(struct ph_doc *doc, struct ph_heap *heap, uint32_t i,
-                              const uint64_t *counts)
+static void write_interpreter(struct ph_doc *doc, struct ph_heap *heap, uint32_t i)
 {
     const struct ph_python *python = heap->objects.python;
     const struct ph_interpreter *interp = &python->interpreters.items[i];
@@ -111,7 +104,7 @@ static void write_interpreter(struct ph_doc *doc, struct ph_heap *heap, uint32_t
     }
     ph_doc_array_end(doc);
     if (interp->gc.address)
-        write_gc(doc, &interp->gc, counts);
+        write_gc(doc, &interp->gc, &heap->gc_counts[i]);
     ph_doc_object_end(doc);
 }
 
@@ -141,6 +134,26 @@ static void write_target(struct ph_doc *doc, const struct ph_target_info *info)
     ph_str_free(&text);
 }
 
+/* The interpreters of other libraries in the process, which are not looked at. */
+static void write_others(struct ph_doc *doc, const struct ph_python *python)
+{
+    if (!python->others.count)
+        return;
+    ph_doc_line(doc, "%s", "");
+    ph_doc_array_begin(doc, "others");
+    for (uint32_t i = 0; i < python->others.count; i++) {
+        const struct ph_other_python *other = &python->others.items[i];
+        ph_doc_object_begin(doc, NULL);
+        ph_doc_text(doc, "version", NULL, other->version);
+        ph_doc_addr(doc, "runtime", NULL, other->anchor);
+        ph_doc_bool(doc, "runs", NULL, other->runs);
+        ph_doc_object_end(doc);
+        ph_doc_line(doc, "Not looked at: Python %s at 0x%" PRIx64 ", which %s", other->version,
+                    other->anchor, other->runs ? "runs too" : "does not run");
+    }
+    ph_doc_array_end(doc);
+}
+
 static enum ph_status run_info(struct ph_session *s, const struct ph_invocation *inv,
                                struct ph_doc *doc, struct ph_error *err)
 {
@@ -150,29 +163,32 @@ static enum ph_status run_info(struct ph_session *s, const struct ph_invocation 
     if (status)
         return status;
     const struct ph_python *python = heap->objects.python;
-    uint64_t counts[PH_GENERATIONS + 1] = {0}, bytes = 0;
-    count_generations(heap, counts);
+    uint64_t bytes = 0;
     for (uint32_t id = 0; id < heap->count; id++)
         bytes += ph_heap_sizeof(heap, id);
-    char text[64], number[32];
+    static const struct {
+        const char *word, *text;
+    } states[] = {
+        [PH_PYTHON_RUNS] = {"running", ""},
+        [PH_PYTHON_STARTS] = {"starting", ", STARTING: parts of it may be missing"},
+        [PH_PYTHON_ENDS] = {"ending", ", ENDING: parts of it are gone"},
+    };
+    char text[96], number[32];
     ph_doc_python(doc, python);
-    snprintf(text, sizeof text, "%s%s", python->version,
-             python->build & PH_BUILD_DEBUG ? ", debug build" : "");
+    snprintf(text, sizeof text, "%s%s%s", python->version,
+             python->build & PH_BUILD_DEBUG ? ", debug build" : "", states[python->state].text);
     ph_doc_text(doc, NULL, "Python", text);
+    ph_doc_text(doc, "state", NULL, states[python->state].word);
     write_target(doc, ph_target_info(python->target));
     ph_doc_count(doc, "objects", "Objects", heap->count);
     snprintf(text, sizeof text, "%s in %s types", ph_format_bytes(number, bytes),
              ph_format_count((char[32]){0}, heap->objects.types.count));
     ph_doc_text(doc, NULL, "Size", text);
-    /* Counts by generation are known for one collector; several interpreters with their own would
-     * need a list each. */
-    uint32_t collectors = 0;
-    for (uint32_t i = 0; i < python->interpreters.count; i++)
-        collectors += python->interpreters.items[i].gc.address != 0;
     ph_doc_array_begin(doc, "interpreters");
     for (uint32_t i = 0; i < python->interpreters.count; i++)
-        write_interpreter(doc, heap, i, collectors == 1 ? counts : NULL);
+        write_interpreter(doc, heap, i);
     ph_doc_array_end(doc);
+    write_others(doc, python);
     ph_doc_skipped(doc, heap);
     return PH_OK;
 }

@@ -8,10 +8,10 @@ static void write_gc(struct ph_doc *doc, const struct ph_heap *heap, uint32_t id
 {
     uint8_t flags = heap->flags[id];
     bool tracked = flags & PH_OBJECT_TRACKED;
-    unsigned generation = flags & PH_OBJECT_GEN_MASK;
+    int generation = ph_flags_generation(flags);
     ph_doc_object_begin(doc, "gc");
     ph_doc_bool(doc, "tracked", NULL, tracked);
-    if (tracked)
+    if (generation >= 0)
         ph_doc_count(doc, "generation", NULL, generation);
     else
         ph_doc_null(doc, "generation", NULL);
@@ -19,10 +19,12 @@ static void write_gc(struct ph_doc *doc, const struct ph_heap *heap, uint32_t id
     struct ph_str text = {0};
     if (!tracked)
         ph_str_append(&text, ph_heap_type(heap, id)->is_gc ? "not tracked" : "not a GC type");
+    else if (generation < 0)
+        ph_str_append(&text, "tracked, being collected");
     else if (generation == PH_GEN_PERMANENT)
         ph_str_append(&text, "tracked, permanent generation");
     else
-        ph_str_appendf(&text, "tracked, generation %u", generation);
+        ph_str_appendf(&text, "tracked, generation %d", generation);
     ph_doc_text(doc, NULL, "GC", ph_str_text(&text));
     ph_str_free(&text);
 }

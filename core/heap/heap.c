@@ -1,5 +1,6 @@
 #include "heap/heap.h"
 
+#include "heap/collection.h"
 #include "objects/dict.h"
 #include "objects/int_value.h"
 #include "runtime/version.h"
@@ -222,7 +223,7 @@ static const uint8_t *known_flags(const struct builder *b, ph_addr address)
 /* A GC list is a ring through its head; only next links are believed, for a collection uses the
  * others. One that does not come back to its head would go on for ever: meeting an object of a list
  * again ends it. */
-static void walk_gc_list(struct builder *b, ph_addr head, unsigned generation)
+static void walk_gc_list(struct builder *b, ph_addr head, unsigned flags, uint64_t *count)
 {
     const struct ph_layout *L = &b->python->layout;
     uint64_t node = head;
@@ -234,10 +235,12 @@ static void walk_gc_list(struct builder *b, ph_addr head, unsigned generation)
         if (node == head)
             return;
         ph_addr address = node + (uint64_t)L->gc_head.size;
-        const uint8_t *flags = node ? known_flags(b, address) : NULL;
-        if (!node || (flags && (*flags & PH_OBJECT_TRACKED)))
+        const uint8_t *known = node ? known_flags(b, address) : NULL;
+        if (!node || (known && (*known & PH_OBJECT_TRACKED)))
             break;
-        if (!add(b, address, PH_OBJECT_TRACKED | generation))
+        if (add(b, address, PH_OBJECT_TRACKED | flags))
+            (*count)++;
+        else
             b->heap->bad_references++;
         check_interrupt(b);
     }
@@ -251,9 +254,29 @@ static void walk_gc_lists(struct builder *b)
         const struct ph_gc *gc = &b->python->interpreters.items[i].gc;
         for (unsigned g = 0; g <= PH_GEN_PERMANENT; g++) {
             if (gc->lists[g].head)
-                walk_gc_list(b, gc->lists[g].head, g);
+                walk_gc_list(b, gc->lists[g].head, g, &b->heap->gc_counts[i].generations[g]);
         }
     }
+}
+
+static void count_collected(struct builder *b, uint32_t interp, uint64_t count)
+{
+    b->heap->gc_counts[interp].collected += count;
+    /* To 3.6 nothing but such objects tells that a collection runs. */
+    b->python->interpreters.items[interp].gc.collecting |= count > 0;
+}
+
+static void walk_collection_lists(struct builder *b)
+{
+    struct ph_list_heads heads = {0};
+    uint32_t interp = ph_collection_interpreter(b->python);
+    b->failed = !ph_collection_lists(b->python, &heads) || b->failed;
+    for (uint32_t i = 0; i < heads.count; i++) {
+        uint64_t count = 0;
+        walk_gc_list(b, heads.items[i], PH_OBJECT_COLLECTED, &count);
+        count_collected(b, interp, count);
+    }
+    ph_array_free(&heads);
 }
 
 /* Whether the block at this address is plainly an object of a type with `header` bytes before it: a
@@ -295,25 +318,6 @@ static void scan_unclaimed(struct builder *b)
             check_interrupt(b);
         }
     }
-}
-
-/* Whether the collector's state says that it collects: to 3.6 nothing does that has a symbol. */
-static bool collector_tells(const struct ph_python *python)
-{
-    return python->layout.traits.gc_state != PH_GC_STATE_STATICS;
-}
-
-/* During a collection the objects under it are on a list whose head is on the C stack; their
- * headers still say that they are tracked. */
-static bool may_be_collecting(const struct ph_python *python)
-{
-    if (!collector_tells(python))
-        return true;
-    for (uint32_t i = 0; i < python->interpreters.count; i++) {
-        if (python->interpreters.items[i].gc.collecting)
-            return true;
-    }
-    return false;
 }
 
 static bool header_says_tracked(const struct ph_python *python, ph_addr address)
@@ -366,7 +370,15 @@ static void append_outside_below(struct builder *b, uint32_t *next, ph_addr limi
     }
 }
 
-static void append_pool(struct builder *b, const struct ph_pool *pool, bool may_collect)
+/* An object under collection whose list was not found, where nothing tells a stack pointer: its
+ * header still says that it is tracked. */
+static bool is_collected(const struct builder *b, const struct ph_type *type, ph_addr address,
+                         uint8_t flags)
+{
+    return type->is_gc && !(flags & PH_OBJECT_TRACKED) && header_says_tracked(b->python, address);
+}
+
+static void append_pool(struct builder *b, const struct ph_pool *pool, uint32_t collecting)
 {
     struct ph_heap *heap = b->heap;
     for (uint32_t n = 0; n < pool->block_count; n++) {
@@ -379,10 +391,9 @@ static void append_pool(struct builder *b, const struct ph_pool *pool, bool may_
         uint32_t type_id = heap->slot_ids[slot];
         const struct ph_type *type = heap->objects.types.items[type_id];
         ph_addr address = ph_pool_block_address(&heap->pools, pool, slot) + type->header_bytes;
-        if (may_collect && type->is_gc && !(flags & PH_OBJECT_TRACKED) &&
-            header_says_tracked(b->python, address)) {
-            flags |= PH_OBJECT_TRACKED;
-            b->python->interpreters.items[0].gc.collecting |= !collector_tells(b->python);
+        if (collecting != UINT32_MAX && is_collected(b, type, address, flags)) {
+            flags |= PH_OBJECT_TRACKED | PH_OBJECT_COLLECTED;
+            count_collected(b, collecting, 1);
         }
         heap->slot_ids[slot] = heap->count;
         append(heap, address, type_id, flags);
@@ -397,14 +408,14 @@ static bool make_arrays(struct builder *b)
         count += heap->pools.slots[i] == PH_SLOT_OBJECT;
     if (!allocate_arrays(heap, count))
         return false;
-    bool may_collect = may_be_collecting(b->python);
+    uint32_t collecting = ph_collection_interpreter(b->python);
     if (b->outside.count)
         qsort(b->outside.items, b->outside.count, sizeof *b->outside.items, by_address);
     uint32_t next = 0;
     for (uint32_t i = 0; i < heap->pools.pools.count; i++) {
         const struct ph_pool *pool = &heap->pools.pools.items[i];
         append_outside_below(b, &next, pool->address);
-        append_pool(b, pool, may_collect);
+        append_pool(b, pool, collecting);
     }
     append_outside_below(b, &next, UINT64_MAX);
     return true;
@@ -444,13 +455,15 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
         return status;
     b->slot_flags = ph_calloc(heap->pools.slot_count, 1);
     heap->slot_ids = ph_calloc(heap->pools.slot_count, sizeof *heap->slot_ids);
-    b->failed = !b->slot_flags || !heap->slot_ids ||
+    heap->gc_counts = ph_calloc(b->python->interpreters.count, sizeof *heap->gc_counts);
+    b->failed = !b->slot_flags || !heap->slot_ids || !heap->gc_counts ||
                 !ph_map_reserve(&heap->outside, PENDING_FIRST) ||
                 !ph_type_at(&heap->objects, b->python->type_type);
     progress(b, "finding objects", 30);
     b->reached = PH_OBJECT_REACHABLE;
     if (!b->failed) {
         walk_gc_lists(b);
+        walk_collection_lists(b);
         ph_heap_roots(&heap->objects, follow_root, b);
         close_over(b);
         progress(b, "finding objects", 80);
@@ -494,6 +507,7 @@ void ph_heap_destroy(struct ph_heap *heap)
     free(heap->type_ids);
     free(heap->flags);
     free(heap->slot_ids);
+    free(heap->gc_counts);
     free(heap);
 }
 

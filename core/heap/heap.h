@@ -19,19 +19,28 @@ enum ph_object_flags {
     PH_OBJECT_TRACKED = 4,   /* on a list of the collector */
     PH_OBJECT_REACHABLE = 8, /* by strong references from tracked objects, roots and static types */
     PH_OBJECT_IN_POOL = 16,  /* in a pymalloc block */
+    /* On a list of a collection in progress: tracked, yet of no generation for the time being. */
+    PH_OBJECT_COLLECTED = 32,
 };
 
 #define PH_NO_OBJECT UINT32_MAX
+
+/* How many objects are on the lists of an interpreter's collector. */
+struct ph_gc_counts {
+    uint64_t generations[PH_GENERATIONS + 1];
+    uint64_t collected; /* on lists of a collection in progress */
+};
 
 struct ph_heap {
     struct ph_objects objects;
     struct ph_pools pools;
     uint32_t count;
-    ph_addr *addresses;    /* ascending */
-    uint32_t *type_ids;    /* index into objects.types */
-    uint8_t *flags;        /* enum ph_object_flags */
-    uint32_t *slot_ids;    /* object in each pool slot, or PH_NO_OBJECT */
-    struct ph_map outside; /* address -> id of objects outside pools */
+    ph_addr *addresses;             /* ascending */
+    uint32_t *type_ids;             /* index into objects.types */
+    uint8_t *flags;                 /* enum ph_object_flags */
+    uint32_t *slot_ids;             /* object in each pool slot, or PH_NO_OBJECT */
+    struct ph_map outside;          /* address -> id of objects outside pools */
+    struct ph_gc_counts *gc_counts; /* by python->interpreters */
 
     /* What was passed over, for the reports. */
     uint64_t bad_references; /* references to what is no live object */
@@ -46,6 +55,13 @@ void ph_heap_destroy(struct ph_heap *heap); /* NULL is fine */
 
 /* The object at exactly this address, or PH_NO_OBJECT. */
 uint32_t ph_heap_find(const struct ph_heap *heap, ph_addr address);
+
+/* The GC generation of an object with these flags; -1 for one that is on no generation's list. */
+static inline int ph_flags_generation(uint8_t flags)
+{
+    bool listed = (flags & PH_OBJECT_TRACKED) && !(flags & PH_OBJECT_COLLECTED);
+    return listed ? flags & PH_OBJECT_GEN_MASK : -1;
+}
 
 static inline const struct ph_type *ph_heap_type(const struct ph_heap *heap, uint32_t id)
 {
@@ -79,9 +95,10 @@ enum ph_root_kind { PH_ROOT_FRAME, PH_ROOT_STATE };
  * thread state. */
 struct ph_root {
     enum ph_root_kind kind;
-    ph_addr address;  /* of the frame or the state */
-    const char *name; /* of the field, as users know it: "sys.modules"; NULL for frames */
-    uint32_t thread;  /* index into python->threads; of frames and thread state */
+    ph_addr address;      /* of the frame or the state */
+    const char *name;     /* of the field, as users know it: "sys.modules"; NULL for frames */
+    uint32_t thread;      /* index into python->threads; of frames and thread state */
+    uint32_t interpreter; /* index into python->interpreters */
 };
 
 /* Called for every reference of every root; flags may say guess or stale. */

@@ -184,7 +184,11 @@ static void visit_interpreter(struct root_walk *w, const struct ph_interpreter *
 {
     const struct ph_layout *L = &w->python->layout;
     unsigned word = ph_word_bytes(w->python);
-    w->root = (struct ph_root){.kind = PH_ROOT_STATE, .address = interp->address};
+    w->root = (struct ph_root){
+        .kind = PH_ROOT_STATE,
+        .address = interp->address,
+        .interpreter = (uint32_t)(interp - w->python->interpreters.items),
+    };
     visit_fields(w, interp_fields, sizeof interp_fields / sizeof *interp_fields);
     for (size_t i = 0; i < sizeof interp_arrays / sizeof *interp_arrays; i++) {
         int32_t offset = field_offset(w, &interp_arrays[i].field);
@@ -227,6 +231,17 @@ static void visit_frame_ref(void *ctx, ph_addr target, struct ph_label label, un
     w->visit(w->ctx, &w->root, target, label, flags);
 }
 
+static struct ph_root thread_root(const struct root_walk *w, enum ph_root_kind kind,
+                                  ph_addr address, uint32_t thread)
+{
+    return (struct ph_root){
+        .kind = kind,
+        .address = address,
+        .thread = thread,
+        .interpreter = w->python->threads.items[thread].interpreter,
+    };
+}
+
 /* Frames that no object owns are roots; those of generators and frame objects are visited with
  * their owners. To 3.10 the thread refers to its innermost frame object, and that to the next. */
 static void visit_frames(struct root_walk *w, uint32_t thread)
@@ -235,13 +250,13 @@ static void visit_frames(struct root_walk *w, uint32_t thread)
     const struct ph_python_thread *t = &w->python->threads.items[thread];
     ph_addr at = ph_thread_top_frame(w->objects, t);
     if (w->python->layout.traits.frames == PH_FRAMES_OBJECTS) {
-        w->root = (struct ph_root){.kind = PH_ROOT_STATE, .address = t->address, .thread = thread};
+        w->root = thread_root(w, PH_ROOT_STATE, t->address, thread);
         emit(w, "running frame", at, PH_REF_STRONG);
         return;
     }
     struct ph_frame frame;
     for (uint32_t n = 0; at && n < MAX_FRAMES && ph_frame_open(w->objects, at, &frame); n++) {
-        w->root = (struct ph_root){.kind = PH_ROOT_FRAME, .address = at, .thread = thread};
+        w->root = thread_root(w, PH_ROOT_FRAME, at, thread);
         if (frame.owner == PH_FRAME_OWNED_BY_THREAD)
             ph_frame_refs(w->objects, &frame, &v);
         at = frame.previous;
@@ -258,7 +273,7 @@ void ph_heap_roots(struct ph_objects *objects, ph_root_fn visit, void *ctx)
         visit_interpreter(&w, &python->interpreters.items[i]);
     for (uint32_t i = 0; i < python->threads.count; i++) {
         ph_addr tstate = python->threads.items[i].address;
-        w.root = (struct ph_root){.kind = PH_ROOT_STATE, .address = tstate, .thread = i};
+        w.root = thread_root(&w, PH_ROOT_STATE, tstate, i);
         visit_fields(&w, thread_fields, sizeof thread_fields / sizeof *thread_fields);
         visit_exceptions(&w, tstate);
         visit_frames(&w, i);

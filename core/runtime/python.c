@@ -1,5 +1,6 @@
 #include "runtime/python.h"
 
+#include "runtime/find.h"
 #include "runtime/statics.h"
 #include "runtime/version.h"
 
@@ -30,6 +31,12 @@ uint32_t ph_python_u32(const struct ph_python *python, ph_addr base, int64_t off
 static ph_addr optional_word(const struct ph_python *python, ph_addr base, int32_t offset)
 {
     return ph_has(offset) ? ph_python_word(python, base, offset) : 0;
+}
+
+/* A symbol of the module that the interpreter lies in. */
+static bool has_symbol(const struct ph_python *python, const char *name, ph_addr *address)
+{
+    return ph_target_symbol_in(python->target, python->anchor, name, address) == PH_OK;
 }
 
 /* Up to 3.9 a few static types are in use that PyType_Ready() never saw, such as
@@ -87,16 +94,27 @@ static bool is_gc_list(const struct ph_python *python, ph_addr head)
            (ph_python_word(python, prev, L->gc_head.next) & ~(ph_addr)3) == head;
 }
 
+/* While a collection runs, only the links forward hold: those back are in use as counts, and the
+ * head's own still names an object that has moved to another list. */
+static bool may_be_gc_list(const struct ph_python *python, ph_addr head)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr next = ph_python_word(python, head, L->gc_head.next) & ~(ph_addr)3;
+    return next && ph_python_word(python, next, L->gc_head.next) & ~(ph_addr)3;
+}
+
+static bool is_generation(const struct ph_python *python, const struct ph_gc *gc, ph_addr head)
+{
+    return is_gc_list(python, head) || (gc->collecting && may_be_gc_list(python, head));
+}
+
 /* The lists of all generations, the first at `first`. */
 static bool read_generations(const struct ph_python *python, ph_addr first, struct ph_gc *gc)
 {
     const struct ph_layout *L = &python->layout;
     for (int i = 0; i < PH_GENERATIONS; i++) {
         ph_addr head = first + (uint64_t)i * (uint64_t)L->gc_generation.size;
-        /* During a collection the links of a young list may be in use for reference counts, yet the
-         * heads of all generations stay linked; an interpreter that is only being made has none
-         * yet. */
-        if (!is_gc_list(python, head))
+        if (!is_generation(python, gc, head))
             return false;
         gc->lists[i] = (struct ph_gc_list){
             .head = head,
@@ -107,25 +125,39 @@ static bool read_generations(const struct ph_python *python, ph_addr first, stru
     return true;
 }
 
+/* A collector that is only being made: no list has a head. */
+static bool is_blank_gc(const struct ph_python *python, ph_addr address)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr first = address + (uint64_t)L->gc_state.generations;
+    return !optional_word(python, address, L->gc_state.generation0) &&
+           !ph_python_word(python, first, L->gc_head.next) &&
+           !ph_python_word(python, first, L->gc_head.prev);
+}
+
 static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_gc *gc)
 {
     const struct ph_layout *L = &python->layout;
-    *gc = (struct ph_gc){.address = address};
-    if (L->traits.gc_state == PH_GC_STATE_STATICS)
+    if (L->traits.gc_state == PH_GC_STATE_STATICS) {
+        gc->address = address;
         return read_generations(python, address, gc);
+    }
+    if (is_blank_gc(python, address))
+        return true;
+    gc->address = address;
+    gc->collecting = ph_python_u32(python, address, L->gc_state.collecting) != 0;
+    gc->garbage = ph_python_word(python, address, L->gc_state.garbage);
     /* generation0 holds the address of the youngest list; some distributions' builds place the
      * array itself a word half earlier than the declared struct says, so the pointer is believed
      * and the table is the fallback. */
     ph_addr first = optional_word(python, address, L->gc_state.generation0);
-    if (!first || !is_gc_list(python, first))
+    if (first - address >= (uint64_t)L->gc_state.size || !is_generation(python, gc, first))
         first = address + (uint64_t)L->gc_state.generations;
     if (!read_generations(python, first, gc))
         return false;
     ph_addr permanent = address + (uint64_t)L->gc_state.permanent_generation;
     if (is_gc_list(python, permanent))
         gc->lists[PH_GEN_PERMANENT].head = permanent;
-    gc->collecting = ph_python_u32(python, address, L->gc_state.collecting) != 0;
-    gc->garbage = ph_python_word(python, address, L->gc_state.garbage);
     return true;
 }
 
@@ -168,6 +200,27 @@ static void number_interpreters(struct ph_python *python)
         python->interpreters.items[i].id = count - 1 - i;
 }
 
+/* CPython links the newest first; users expect the main interpreter first, then the oldest. What
+ * they share of the collector stays with the first. */
+static void order_interpreters(struct ph_python *python, uint32_t main)
+{
+    struct ph_interpreter *items = python->interpreters.items;
+    uint32_t count = python->interpreters.count;
+    struct ph_interpreter swap = items[main];
+    bool shared = python->layout.traits.gc_state != PH_GC_STATE_INTERPRETER;
+    struct ph_gc gc = items[0].gc;
+    items[0].gc = shared ? (struct ph_gc){0} : gc;
+    items[main] = items[count - 1];
+    items[count - 1] = swap;
+    for (uint32_t i = 0; i < count / 2; i++) {
+        swap = items[i];
+        items[i] = items[count - 1 - i];
+        items[count - 1 - i] = swap;
+    }
+    if (shared)
+        items[0].gc = gc;
+}
+
 static bool read_interpreters(struct ph_python *python)
 {
     const struct ph_layout *L = &python->layout;
@@ -188,17 +241,8 @@ static bool read_interpreters(struct ph_python *python)
     if (python->interpreters.count == 0)
         return false;
     number_interpreters(python);
-    /* CPython links the newest first; users expect the main interpreter first. The shared collector
-     * of 3.8 stays with whichever is first. */
-    struct ph_interpreter *items = python->interpreters.items;
-    struct ph_interpreter first = items[0];
-    items[0] = items[main_index];
-    items[main_index] = first;
-    if (L->traits.gc_state != PH_GC_STATE_INTERPRETER && main_index != 0) {
-        items[0].gc = items[main_index].gc;
-        items[main_index].gc = (struct ph_gc){0};
-    }
-    items[0].owns_gc = true;
+    order_interpreters(python, main_index);
+    python->interpreters.items[0].owns_gc = true;
     return true;
 }
 
@@ -239,21 +283,59 @@ static bool read_threads(struct ph_python *python)
     return true;
 }
 
+/* A type whose type is itself and that is called "type". */
+static bool is_type_type(const struct ph_python *python, ph_addr type)
+{
+    return type && ph_python_word(python, type, python->layout.object.ob_type) == type &&
+           ph_python_has_type_name(python, type, "type");
+}
+
+/* The end of the chain of types that begins with an object: `type`, for any object. */
+static ph_addr last_metatype(const struct ph_python *python, ph_addr object)
+{
+    ph_addr type = object;
+    for (int depth = 0; type && depth < METATYPE_DEPTH; depth++) {
+        if (is_type_type(python, type))
+            return type;
+        type = ph_python_word(python, type, python->layout.object.ob_type);
+    }
+    return 0;
+}
+
+/* By objects that an interpreter has early or keeps until late, then by the symbol, for one that
+ * has none of them yet. */
 static bool read_type_type(struct ph_python *python)
 {
     const struct ph_layout *L = &python->layout;
-    for (uint32_t i = 0; i < python->interpreters.count; i++) {
-        ph_addr interp = python->interpreters.items[i].address;
-        ph_addr builtins = ph_python_word(python, interp, L->interp.builtins);
-        if (!builtins || !ph_python_has_type_name(python, builtins, "dict"))
-            continue;
-        ph_addr dict_type = ph_python_word(python, builtins, L->object.ob_type);
-        python->type_type = ph_python_word(python, dict_type, L->object.ob_type);
-        if (ph_python_has_type_name(python, python->type_type, "type") &&
-            ph_python_word(python, python->type_type, L->object.ob_type) == python->type_type)
-            return true;
+    for (uint32_t i = 0; i < python->interpreters.count && !python->type_type; i++) {
+        const struct ph_interpreter *interp = &python->interpreters.items[i];
+        ph_addr builtins = ph_python_word(python, interp->address, L->interp.builtins);
+        python->type_type = last_metatype(python, builtins);
+        for (int g = PH_GENERATIONS - 1; g >= 0 && !python->type_type; g--) {
+            ph_addr head = interp->gc.lists[g].head;
+            ph_addr first = head ? ph_python_word(python, head, L->gc_head.next) & ~(ph_addr)3 : 0;
+            if (first != head)
+                python->type_type = last_metatype(python, first + (uint64_t)L->gc_head.size);
+        }
     }
-    return false;
+    ph_addr symbol;
+    if (!python->type_type && has_symbol(python, "PyType_Type", &symbol) &&
+        is_type_type(python, symbol))
+        python->type_type = symbol;
+    return python->type_type != 0;
+}
+
+static void read_state(struct ph_python *python)
+{
+    const struct ph_layout *L = &python->layout;
+    python->state = PH_PYTHON_RUNS;
+    if (!ph_has(L->runtime.finalizing))
+        return;
+    if (ph_python_word(python, python->anchor, L->runtime.finalizing))
+        python->state = PH_PYTHON_ENDS;
+    else if (ph_has(L->runtime.initialized) &&
+             !ph_python_u32(python, python->anchor, L->runtime.initialized))
+        python->state = PH_PYTHON_STARTS;
 }
 
 /* Whether the objects of the GC lists begin where their headers end, by the first of each. */
@@ -281,9 +363,11 @@ static bool read_by_table(struct ph_python *python, uint32_t version_hex, unsign
     ph_array_free(&python->interpreters);
     ph_array_free(&python->threads);
     python->version_hex = version_hex;
+    python->type_type = 0;
     if (ph_layout_load(&python->layout, version_hex, build, info->word_bytes, info->big_endian,
                        NULL))
         return false;
+    read_state(python);
     return read_interpreters(python) && read_threads(python) && read_type_type(python) &&
            gc_headers_fit(python);
 }
@@ -301,6 +385,40 @@ static bool read_by_tables(struct ph_python *python, uint32_t version_hex)
     return true;
 }
 
+/* The library or program that the interpreter is part of, for error lines. */
+static const char *module_name(const struct ph_python *python)
+{
+    const struct ph_module *module = ph_target_module_at(python->target, python->anchor);
+    const char *slash = module ? strrchr(module->path, '/') : NULL;
+    return slash ? slash + 1 : module ? module->path : "";
+}
+
+static bool has_interpreter(const struct ph_python *python)
+{
+    int32_t head = python->layout.runtime.interpreters_head;
+    return ph_has(head) && ph_python_word(python, python->anchor, head) != 0;
+}
+
+static enum ph_status fail_without_interpreter(const struct ph_python *python, struct ph_error *err)
+{
+    return ph_fail_at(
+        err, PH_NOT_FOUND, python->anchor,
+        "Python%s%s is loaded (%.100s), but does not run: it has not been started, or "
+        "has ended",
+        python->version[0] ? " " : "", python->version, module_name(python));
+}
+
+static enum ph_status fail_at_state(const struct ph_python *python, struct ph_error *err)
+{
+    static const char *const reasons[] = {
+        [PH_PYTHON_RUNS] = "there, but its interpreter state is not as that version's",
+        [PH_PYTHON_STARTS] = "only starting: its interpreter state is not complete yet",
+        [PH_PYTHON_ENDS] = "ending: its interpreter state is not complete any more",
+    };
+    return ph_fail_at(err, PH_BAD_DATA, python->anchor, "Python %s is %s", python->version,
+                      reasons[python->state]);
+}
+
 static enum ph_status choose_table(struct ph_python *python, struct ph_error *err)
 {
     const struct ph_target_info *info = ph_target_info(python->target);
@@ -316,14 +434,13 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
                        : status;
         if (read_by_tables(python, hex))
             return PH_OK;
-        return ph_fail_at(err, PH_BAD_DATA, python->anchor,
-                          "Python %s is there, but its interpreter state is not as that version's; "
-                          "it is starting, ending, damaged, or built with unknown options",
-                          python->version);
+        return has_interpreter(python) ? fail_at_state(python, err)
+                                       : fail_without_interpreter(python, err);
     }
     /* Nothing tells the version: an interpreter that has not made sys.version. The tables check
      * themselves. */
     const char *name;
+    bool any = false;
     for (size_t i = 0; (name = ph_layout_version_name(i)) != NULL; i++) {
         char full[40];
         snprintf(full, sizeof full, "%s.0", name);
@@ -332,9 +449,14 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
             python->version_is_a_guess = true;
             return PH_OK;
         }
+        any = any || has_interpreter(python);
     }
+    if (!any)
+        return fail_without_interpreter(python, err);
     return ph_fail_at(err, PH_UNSUPPORTED, python->anchor,
-                      "a Python interpreter is there, but of no version that is supported");
+                      "a Python interpreter is there (%.100s), but it is only starting, or of no "
+                      "version that is supported",
+                      module_name(python));
 }
 
 static unsigned read_build(const struct ph_python *python)
@@ -342,9 +464,9 @@ static unsigned read_build(const struct ph_python *python)
     ph_addr symbol;
     unsigned build = 0;
     /* Exported by debug builds, and by free-threaded ones, only (Include/object.h). */
-    if (ph_target_symbol(python->target, "_Py_NegativeRefcount", &symbol, NULL) == PH_OK)
+    if (has_symbol(python, "_Py_NegativeRefcount", &symbol))
         build |= PH_BUILD_DEBUG;
-    if (ph_target_symbol(python->target, "_Py_MergeZeroLocalRefcount", &symbol, NULL) == PH_OK)
+    if (has_symbol(python, "_Py_MergeZeroLocalRefcount", &symbol))
         build |= PH_BUILD_FREE_THREADED;
     if (ph_target_symbol(python->target, "PyUnicodeUCS4_AsUnicode", &symbol, NULL) == PH_OK)
         build |= PH_BUILD_WIDE_UNICODE;
@@ -353,7 +475,7 @@ static unsigned read_build(const struct ph_python *python)
     ph_addr type;
     unsigned word = ph_target_info(python->target)->word_bytes;
     uint64_t here = 0, later = 0;
-    if (ph_target_symbol(python->target, "PyType_Type", &type, NULL) == PH_OK &&
+    if (has_symbol(python, "PyType_Type", &type) &&
         ph_target_word(python->target, type + word, &here) && here != type &&
         ph_target_word(python->target, type + 3 * word, &later) && later == type &&
         !(build & PH_BUILD_FREE_THREADED))
@@ -370,12 +492,8 @@ static enum ph_status refuse_unsupported_build(const struct ph_python *python, s
     return PH_OK;
 }
 
-static enum ph_status find_anchor(struct ph_target *target, ph_addr *anchor, struct ph_error *err)
+static enum ph_status fail_without_runtime(struct ph_target *target, struct ph_error *err)
 {
-    if (ph_target_symbol(target, "_PyRuntime", anchor, NULL) == PH_OK ||
-        ph_target_section(target, ".PyRuntime", anchor, NULL) == PH_OK ||
-        ph_target_symbol(target, "_PyGC_generation0", anchor, NULL) == PH_OK)
-        return PH_OK;
     const char *missing = ph_target_missing_file(target, 0);
     if (missing)
         return ph_fail(
@@ -388,29 +506,73 @@ static enum ph_status find_anchor(struct ph_target *target, ph_addr *anchor, str
                    "_PyGC_generation0)");
 }
 
-enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out,
+/* The interpreter with this anchor. *out is created in any case, but for lack of
+ * memory, and tells the version as far as it is known. */
+static enum ph_status open_at(struct ph_target *target, ph_addr anchor, struct ph_python **out,
                               struct ph_error *err)
 {
-    struct ph_python *python = ph_calloc(1, sizeof *python);
+    struct ph_python *python = *out = ph_calloc(1, sizeof *python);
     if (!python)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     const struct ph_target_info *info = ph_target_info(target);
     python->target = target;
+    python->anchor = anchor;
     python->wide = info->word_bytes == 8;
     python->swap = info->big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
-    enum ph_status status = find_anchor(target, &python->anchor, err);
-    if (!status) {
-        python->build = read_build(python);
-        status = refuse_unsupported_build(python, err);
-    }
-    if (!status)
-        status = choose_table(python, err);
-    if (status) {
+    python->build = read_build(python);
+    enum ph_status status = refuse_unsupported_build(python, err);
+    return status ? status : choose_table(python, err);
+}
+
+/* Take the first that runs; note the others. Where none does, the error is that of the first which
+ * at least was started. */
+static enum ph_status choose_runtime(struct ph_target *target, const struct ph_anchors *found,
+                                     struct ph_python **out, struct ph_error *err)
+{
+    struct ph_python *chosen = NULL;
+    struct ph_error first = {0};
+    struct ph_other_pythons others = {0};
+    for (uint32_t i = 0; i < found->count; i++) {
+        struct ph_python *python;
+        struct ph_error its = {0};
+        enum ph_status status = open_at(target, found->items[i], &python, &its);
+        if (!first.status || (first.status == PH_NOT_FOUND && status != PH_NOT_FOUND))
+            first = its;
+        if (!status && !chosen) {
+            chosen = python;
+            continue;
+        }
+        struct ph_other_python other = {.anchor = found->items[i], .runs = !status};
+        if (python)
+            memcpy(other.version, python->version, sizeof other.version);
         ph_python_close(python);
-        return status;
+        if (!ph_array_push(&others, other))
+            first = (struct ph_error){.status = PH_NO_MEMORY};
     }
-    *out = python;
+    if (!chosen) {
+        ph_array_free(&others);
+        if (err)
+            *err = first;
+        return first.status;
+    }
+    chosen->others = others;
+    *out = chosen;
     return PH_OK;
+}
+
+enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out,
+                              struct ph_error *err)
+{
+    struct ph_anchors found = {0};
+    enum ph_status status = PH_OK;
+    if (!ph_anchors_find(target, &found))
+        status = ph_fail(err, PH_NO_MEMORY, "out of memory");
+    else if (!found.count)
+        status = fail_without_runtime(target, err);
+    else
+        status = choose_runtime(target, &found, out, err);
+    ph_array_free(&found);
+    return status;
 }
 
 void ph_python_close(struct ph_python *python)
@@ -419,5 +581,6 @@ void ph_python_close(struct ph_python *python)
         return;
     ph_array_free(&python->interpreters);
     ph_array_free(&python->threads);
+    ph_array_free(&python->others);
     free(python);
 }

@@ -51,6 +51,18 @@ struct ph_python_thread {
     const char *name; /* the kernel's name of the thread; "" where unknown; owned by the target */
 };
 
+/* How far the interpreter's life has come. While it starts or ends, parts of its state may be
+ * missing. */
+enum ph_python_state { PH_PYTHON_RUNS, PH_PYTHON_STARTS, PH_PYTHON_ENDS };
+
+/* Another interpreter in the same process, from another library, with objects of its own. */
+struct ph_other_python {
+    ph_addr anchor;   /* its _PyRuntime */
+    char version[32]; /* "" where unknown */
+    bool runs;        /* else it is loaded and was not started, or has ended */
+};
+struct ph_other_pythons PH_ARRAY_BODY(struct ph_other_python);
+
 struct ph_python {
     struct ph_target *target; /* borrowed */
     struct ph_layout layout;
@@ -60,13 +72,16 @@ struct ph_python {
     bool version_is_a_guess; /* only major and minor are known, by the table that fits */
     ph_addr anchor;          /* _PyRuntime; to 3.6 _PyGC_generation0 */
     ph_addr type_type;       /* PyType_Type */
+    enum ph_python_state state;
     PH_ARRAY(struct ph_interpreter) interpreters; /* main interpreter first */
     PH_ARRAY(struct ph_python_thread) threads;
-    bool swap; /* the target's byte order is not ours */
-    bool wide; /* 8-byte words */
+    struct ph_other_pythons others; /* not looked at */
+    bool swap;                      /* the target's byte order is not ours */
+    bool wide;                      /* 8-byte words */
 };
 
-/* Find the interpreter. *out is owned by the caller. PH_NOT_FOUND where there is no CPython;
+/* Find the interpreter; of several libraries that hold one, the first that runs (find.h has the
+ * order). *out is owned by the caller. PH_NOT_FOUND where there is no CPython or none that runs;
  * PH_UNSUPPORTED with the version's name where we have no table for it; PH_BAD_DATA where no table
  * passes the self-checks. */
 enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out,

@@ -1,6 +1,7 @@
 #include "runtime/version.h"
 
 #include "runtime/data.h"
+#include "runtime/find.h"
 
 #include <stdio.h>
 
@@ -101,11 +102,11 @@ uint32_t ph_version_read(struct ph_target *target, ph_addr anchor)
 {
     ph_addr symbol;
     uint64_t value;
-    if (ph_target_symbol(target, "Py_Version", &symbol, NULL) == PH_OK &&
+    uint32_t hex;
+    if (ph_target_symbol_in(target, anchor, "Py_Version", &symbol) == PH_OK &&
         ph_target_word(target, symbol, &value) && value >> 24 == 3)
         return (uint32_t)value;
-    const char *cookie = ph_target_view(target, anchor, 16);
-    if (cookie && memcmp(cookie, "xdebugpy", 8) == 0 && ph_target_u64(target, anchor + 8, &value))
-        return (uint32_t)value;
+    if (ph_runtime_has_cookie(target, anchor, &hex))
+        return hex;
     return version_in_data(target, anchor);
 }

@@ -146,6 +146,9 @@ struct ph_backend {
     bool (*has_run)(struct ph_target *t);
     /* See ph_target_holds(); NULL where it always does. */
     bool (*holds)(struct ph_target *t, ph_addr addr, size_t len);
+    /* Whether what is mapped at addr, anonymous and unreadable, is no memory; NULL where it always
+     * is. */
+    bool (*is_guard)(struct ph_target *t, ph_addr addr);
     /* The i-th name under which we may reach a mapped file; false past the last. */
     bool (*file_name)(struct ph_target *t, uint32_t file, unsigned i, struct ph_str *name);
     /* Free t->live or t->core. */

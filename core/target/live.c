@@ -68,6 +68,16 @@ static void live_fill(struct ph_target *t, struct ph_span *span, size_t page, si
     }
 }
 
+/* Nothing but a guard page, which glibc of 2.42 makes inside the mapping of a thread's stack, is at
+ * fault in anonymous memory of a process that lives. */
+static bool live_is_guard(struct ph_target *t, ph_addr addr)
+{
+    unsigned char byte;
+    struct iovec ours = {.iov_base = &byte, .iov_len = 1};
+    struct iovec theirs = {.iov_base = (void *)(uintptr_t)addr, .iov_len = 1};
+    return process_vm_readv(t->live->pid, &ours, 1, &theirs, 1, 0) < 0 && errno == EFAULT;
+}
+
 /* ---- The list of regions ---- */
 
 static unsigned permissions_of(const char *letters)
@@ -295,6 +305,7 @@ static void live_destroy(struct ph_target *t)
 static const struct ph_backend live_backend = {
     .fill = live_fill,
     .has_run = live_has_run,
+    .is_guard = live_is_guard,
     .file_name = live_file_name,
     .destroy = live_destroy,
 };

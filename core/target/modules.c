@@ -249,3 +249,37 @@ enum ph_status ph_target_section(struct ph_target *t, const char *name, ph_addr 
 {
     return look_up(t, find_section, name, address, size_bytes);
 }
+
+const struct ph_module *ph_target_module_at(struct ph_target *t, ph_addr addr)
+{
+    size_t count;
+    const struct ph_module *modules = ph_target_modules(t, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (addr >= modules[i].start && addr < modules[i].end)
+            return &modules[i];
+    }
+    return NULL;
+}
+
+static enum ph_status look_up_in(struct ph_target *t, ph_addr within, finder find, const char *name,
+                                 ph_addr *address)
+{
+    const struct ph_module *module = ph_target_module_at(t, within);
+    struct ph_found_symbol found;
+    if (!module || !find_in(t, module, find, name, &found))
+        return PH_NOT_FOUND;
+    *address = found.value;
+    return PH_OK;
+}
+
+enum ph_status ph_target_symbol_in(struct ph_target *t, ph_addr within, const char *name,
+                                   ph_addr *address)
+{
+    return look_up_in(t, within, find_symbol, name, address);
+}
+
+enum ph_status ph_target_section_in(struct ph_target *t, ph_addr within, const char *name,
+                                    ph_addr *address)
+{
+    return look_up_in(t, within, find_section, name, address);
+}

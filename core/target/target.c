@@ -178,6 +178,8 @@ static void count_missing(struct ph_target *t, ph_addr addr)
     if (!region || !(region->flags & PH_REGION_READ) ||
         t->missing_pages.count >= PH_MOST_MISSING_PAGES)
         return;
+    if ((region->flags & PH_REGION_ANON) && t->backend->is_guard && t->backend->is_guard(t, addr))
+        return;
     bool added = false;
     ph_addr page = ph_page_floor(addr);
     if (ph_map_at(&t->missing_pages, page / PH_PAGE_BYTES, &added) && added)

@@ -245,6 +245,13 @@ enum ph_status ph_target_symbol(struct ph_target *t, const char *name, ph_addr *
 /* A named section of any module, by the same order (".PyRuntime"). */
 enum ph_status ph_target_section(struct ph_target *t, const char *name, ph_addr *address,
                                  uint64_t *size_bytes) PH_MUST_USE;
+/* The module in which an address lies, its bss included; NULL where it lies in none. */
+const struct ph_module *ph_target_module_at(struct ph_target *t, ph_addr addr);
+/* A symbol or a section of one module: of the one in which the address `within` lies. */
+enum ph_status ph_target_symbol_in(struct ph_target *t, ph_addr within, const char *name,
+                                   ph_addr *address) PH_MUST_USE;
+enum ph_status ph_target_section_in(struct ph_target *t, ph_addr within, const char *name,
+                                    ph_addr *address) PH_MUST_USE;
 
 /* What could not be read so far: bytes of mapped regions asked for and not had, and files that a
  * core needs and that were not found or did not match (path with the reason; i from 0; NULL at the

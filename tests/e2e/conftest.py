@@ -39,13 +39,14 @@ def pytest_report_header(config):
 
 
 RESULTS = []
+PYTHON_PARAMETERS = ("python", "shared_python", "some_python")
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     report = (yield).get_result()
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    python = parameters.get("python") or parameters.get("shared_python")
+    python = next((parameters[name] for name in PYTHON_PARAMETERS if name in parameters), None)
     if python and (report.when == "call" or report.outcome != "passed"):
         host = next((parameters[name] for name in ("host", "debugger", "gdb") if name in parameters), None)
         RESULTS.append({"python": python.name, "version": python.version, "build": python.flavours,
@@ -74,6 +75,9 @@ def pytest_generate_tests(metafunc):
     if "shared_python" in metafunc.fixturenames:
         shared = [p for p in pythons(config) if p.libpython()]
         metafunc.parametrize("shared_python", shared, ids=lambda p: p.name, scope="session", indirect=True)
+    if "some_python" in metafunc.fixturenames:
+        some = targets.representatives(pythons(config))
+        metafunc.parametrize("some_python", some, ids=lambda p: p.name, scope="session", indirect=True)
     if "host" in metafunc.fixturenames:
         metafunc.parametrize("host", available_hosts(config), ids=lambda h: h.name)
     if "debugger" in metafunc.fixturenames:
@@ -91,6 +95,11 @@ def python(request):
 
 @pytest.fixture(scope="session")
 def shared_python(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def some_python(request):
     return request.param
 
 
@@ -165,7 +174,7 @@ def pytest_collection_modifyitems(config, items):
         host = parameter(item, "host", "debugger", "gdb")
         if not isinstance(host, hosts.Host):  # none, or none that was selected
             return True
-        python = parameter(item, "python", "shared_python") or pythons(config)[-1]
+        python = parameter(item, *PYTHON_PARAMETERS) or pythons(config)[-1]
         if host.common or config.getoption("--all-pairs"):
             return host.sees(python)
         return host.sees(python) and python == [p for p in pythons(config) if p.root == python.root][-1]
@@ -174,7 +183,7 @@ def pytest_collection_modifyitems(config, items):
     items[:] = filter(possible, items)
 
     def interpreter(item):
-        python = parameter(item, "python", "shared_python")
+        python = parameter(item, *PYTHON_PARAMETERS)
         return (python.version, python.name) if hasattr(python, "version") else ()
 
     items.sort(key=interpreter)

@@ -14,6 +14,7 @@ import supply
 PROGRAMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "targets")
 START_SECONDS = 120
 SUPPORTED = [(2, 7)] + [(3, minor) for minor in range(6, 14)]
+REPRESENTATIONS = {(3, 8), (3, 11), (3, 12), (3, 13)}
 SUPPORTED_FLAVOURS = set()
 
 PROBE = """
@@ -27,7 +28,7 @@ print(json.dumps([platform.python_implementation(), list(sys.version_info[:3]), 
 class Python:
     """An interpreter.
 
-    name for test ids; argv starts it; root is where its files lie ("", or the folder of a suite), path its file
+    name for test ids; argv starts it, before options; root is where its files lie ("", or the folder of a suite), path its file
     as itself sees it; version, prefix; flavours, of those in SUPPORTED_FLAVOURS; environment that it needs.
     """
 
@@ -41,6 +42,7 @@ class Python:
         self.version = tuple(version)
         self.cpython = implementation == "CPython"
         self.environment = {}
+        self.options = ["-W", "ignore"]
         words = [".".join(map(str, version)), suite, label or ("system" if self.path.startswith("/usr/bin/") and not suite
                                                                else None)]
         if not label:
@@ -67,6 +69,13 @@ class Python:
         copy.name = "%s-%s" % (self.name, name)
         copy.environment = {**self.environment, **environment}
         return copy
+
+
+def representatives(pythons):
+    """Of this machine's plain interpreters, the newest, and one of each version that brought other representations."""
+    plain = [p for p in pythons if not p.root and not p.flavours and p.libpython()]
+    kinds = {p.version[:2]: p for p in plain}
+    return [p for version, p in sorted(kinds.items()) if version in REPRESENTATIONS or version == max(kinds)]
 
 
 def stripped_copy(python, directory):
@@ -212,7 +221,7 @@ class PythonProcess(Process):
         # Without rseq the kernel writes no CPU numbers into the threads' memory when they are stopped and go on.
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
                        "PYTHONHASHSEED": "0", "GLIBC_TUNABLES": "glibc.pthread.rseq=0", **python.environment}
-        argv = [*self.prefix, *python.argv, "-W", "ignore", os.path.join(PROGRAMS, program_for(python, program)),
+        argv = [*self.prefix, *python.argv, *python.options, os.path.join(PROGRAMS, program_for(python, program)),
                 self.truth_path]
         super().__init__(subprocess.Popen(
             argv + list(map(str, arguments)), cwd=self.directory, env=environment, stdin=subprocess.PIPE,
@@ -239,12 +248,12 @@ class PythonProcess(Process):
         with open(self.truth_path) as f:
             return Truth(json.load(f))
 
-    def core(self):
-        """End the process; the Core that it leaves, by the kernel if core_pattern lets it, else by gcore."""
+    def core(self, fatal=signal.SIGABRT):
+        """End the process by a signal; the Core that it leaves, by the kernel if core_pattern lets it, else by gcore."""
         with open("/proc/sys/kernel/core_pattern") as f:
             in_working_directory = not f.read().startswith(("|", "/"))
         if in_working_directory and resource.getrlimit(resource.RLIMIT_CORE)[1] != 0:
-            self.popen.send_signal(signal.SIGABRT)
+            self.popen.send_signal(fatal)
             self.popen.wait()
             found = [p for p in glob.glob(os.path.join(self.directory, "*core*")) if os.path.isfile(p)]
             if found:
