@@ -211,9 +211,10 @@ static uint64_t cell2arg_bytes(const struct ph_objects *objects, const struct ph
 
 static uint64_t code_size(struct ph_objects *objects, const struct ph_object *o)
 {
+    uint64_t word = ph_word_bytes(objects->python);
     uint64_t map, opcache = opcache_bytes(objects, o, &map);
     if (objects->python->layout.traits.code_object == PH_CODE_OBJECT_INLINE)
-        return ((ph_size_default(objects, o) + 7) & ~7ull) + extra_bytes(objects, o);
+        return ((ph_size_default(objects, o) + word - 1) & ~(word - 1)) + extra_bytes(objects, o);
     return o->type->basicsize + extra_bytes(objects, o) + cell2arg_bytes(objects, o) + opcache +
            map;
 }
@@ -240,8 +241,8 @@ static void code_buffers(struct ph_objects *objects, const struct ph_object *o,
 {
     const struct ph_layout *L = &objects->python->layout;
     uint64_t map, opcache = opcache_bytes(objects, o, &map);
-    ph_visit_buffer(v, ph_object_optional_ptr(objects, o, L->code.co_extra), extra_bytes(objects, o),
-                    "extra");
+    ph_visit_buffer(v, ph_object_optional_ptr(objects, o, L->code.co_extra),
+                    extra_bytes(objects, o), "extra");
     if (ph_has(L->code.co_cell2arg))
         ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_cell2arg),
                         cell2arg_bytes(objects, o), "cell2arg");
