@@ -1,7 +1,4 @@
-"""Interpreters of other machines in qemu, and through its GDB stub: no list of regions, no files, no /proc.
-
-x86-64 runs there, too: for the ways that CPythons have had to keep the list of pymalloc's arenas.
-"""
+"""Interpreters of other machines in qemu, and through its GDB stub: no list of regions, no files, no /proc."""
 import glob
 import json
 import shutil
@@ -10,28 +7,17 @@ import differences
 import pytest
 import remotes
 import supply
-import targets
 from test_referrers import addresses, describer
 from test_sizes import check_list
 from test_tracked import check_top
 
-# Where the list of arenas is: a static variable (small pools, large pools), in the interpreter, behind a pointer.
-MINORS = [9, 12, 13]
-
-
-def first_program(*names):
-    return next(filter(None, map(shutil.which, names)), None)
-
 
 def machines():
     """(name, emulator, GDB, words that start the interpreter, sysroot, register of the first argument)"""
-    root = supply.foreign_folder("arm64") if "arm64" in supply.found_foreign() else None
-    if root:
+    if "arm64" in supply.found_foreign():
+        root = supply.foreign_folder("arm64")
         path = glob.glob(root + "/usr/bin/python3.*")[0]
         yield "arm64", ["qemu-aarch64", "-L", root], ["gdb-multiarch"], [path], root, "x0"
-    for python in targets.found_pythons():
-        if python.version[1] in MINORS and not python.root and not python.flavours and python.supported():
-            yield python.name, ["qemu-x86_64"], ["gdb"], python.argv, "/", "rdi"
 
 
 MACHINES = list(machines())
