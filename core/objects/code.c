@@ -233,9 +233,10 @@ static uint64_t cell2arg_bytes(const struct ph_objects *objects, const struct ph
 
 static uint64_t code_size(struct ph_objects *objects, const struct ph_object *o)
 {
+    uint64_t word = ph_word_bytes(objects->python);
     uint64_t map, opcache = opcache_bytes(objects, o, &map);
     if (objects->python->layout.traits.code_object == PH_CODE_OBJECT_INLINE)
-        return ((ph_size_default(objects, o) + 7) & ~7ull) + extra_bytes(objects, o);
+        return ((ph_size_default(objects, o) + word - 1) & ~(word - 1)) + extra_bytes(objects, o);
     return o->type->basicsize + extra_bytes(objects, o) + cell2arg_bytes(objects, o) + opcache +
            map;
 }

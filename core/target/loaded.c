@@ -26,18 +26,23 @@ struct image {
 
 /* ---- Headers ---- */
 
+/* A look that may fail, as at a guard page, and does not count as something missing. */
 static bool is_header(struct ph_target *t, ph_addr addr)
 {
-    const void *magic = ph_target_view(t, addr, SELFMAG);
-    return magic && memcmp(magic, ELFMAG, SELFMAG) == 0;
+    size_t len;
+    const void *magic = ph_target_view_some(t, addr, SELFMAG, &len);
+    return len == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
 }
 
 ph_addr ph_loaded_header(struct ph_target *t, ph_addr addr)
 {
     ph_addr at = ph_page_floor(addr);
-    for (int i = 0; at && i < MOST_PAGES_BACK && ph_target_view(t, at, 1); i++) {
+    for (int i = 0; at && i < MOST_PAGES_BACK; i++) {
+        size_t len;
         if (is_header(t, at))
             return at;
+        if (!ph_target_view_some(t, at, 1, &len))
+            break;
         at -= PH_PAGE_BYTES;
     }
     return 0;

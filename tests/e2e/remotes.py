@@ -3,13 +3,16 @@
 Each session has a server of its own, which goes when the debugger does. The debugger is given no files, so that
 what it and py-heap know comes over the wire.
 """
+import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import tempfile
 
+import hosts
 import targets
 
 GDBSERVER = shutil.which("gdbserver")
@@ -80,3 +83,62 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+class Emulated:
+    """A program of tests/targets on an interpreter in qemu, whose GDB stub knows of no regions, in one session of GDB.
+
+    qemu cannot be stopped in a system call, so GDB waits at libc's read() for the read that parks the program.
+    """
+
+    START_SECONDS = 300
+
+    def __init__(self, gdb, emulator, argv, sysroot, register, directory):
+        self.directory = str(directory)
+        self.truth_path, self.script, self.go = (os.path.join(self.directory, name)
+                                                 for name in ("truth.json", "commands.gdb", "go"))
+        self.port = free_port()
+        program = [*argv, "-W", "ignore", os.path.join(targets.PROGRAMS, "zoo.py"), self.truth_path, "40"]
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
+                       "PYTHONHASHSEED": "0"}
+        self.emulator = subprocess.Popen([*emulator, "-g", str(self.port), *program], env=environment,
+                                         cwd=self.directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=subprocess.DEVNULL)
+        self.gdb = gdb
+        lines = ["set sysroot " + sysroot, "file " + argv[-1], "target remote 127.0.0.1:%d" % self.port,
+                 "set breakpoint pending on", "break read if $%s == 0" % register, "continue",
+                 "source " + hosts.Gdb.script, "shell while ! test -e %s; do sleep 0.1; done" % self.go,
+                 "source " + self.script, "kill"]
+        words = [word for line in lines for word in ("-ex", line)]
+        self.session = subprocess.Popen(
+            [*gdb, "-nx", "-batch", "-iex", "set confirm off", "-iex", "set debuginfod enabled off",
+             "-iex", "set auto-load off", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env=hosts.DEBUGGER_ENVIRONMENT)
+
+    def truth(self):
+        line = self.emulator.stdout.readline()
+        assert line == b"ready\n", line
+        with open(self.truth_path) as f:
+            return targets.Truth(json.load(f))
+
+    def answers(self, commands):
+        """The document that each command, with --json, gives; to be called once."""
+        paths = [os.path.join(self.directory, "%d.json" % i) for i in range(len(commands))]
+        with open(self.script, "w") as script:
+            for command, path in zip(commands, paths):
+                script.write("py-heap %s --json -o %s\n" % (" ".join(map(shlex.quote, command)), path))
+        with open(self.go, "w"):
+            pass
+        said = self.session.communicate(timeout=self.START_SECONDS)[0].decode("utf-8", "replace")
+        documents = {}
+        for command, path in zip(commands, paths):
+            assert os.path.exists(path), "no answer to %s: %s" % (command, said[-2000:])
+            with open(path) as f:
+                documents[tuple(command)] = json.load(f)
+        return documents
+
+    def close(self):
+        for process in (self.session, self.emulator):
+            if process.poll() is None:
+                process.kill()
+            process.communicate()

@@ -31,13 +31,15 @@ UNPACKED = {
     "lldb-16": "lldb-16 liblldb-16 python3-lldb-16 libllvm16 libclang-cpp16",
 }
 
-# Debian's interpreter of this release for other architectures, with what it needs to run; dash for inside().
+# Debian's interpreter of this release for other architectures, with what it needs to run; dash for inside(), and
+# coreutils for the zoo where the interpreter has a root of its own.
 FOREIGN_PACKAGES = """python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 libgcc-s1 libexpat1 zlib1g
     libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libuuid1 libcrypt1 libtinfo6 libncursesw6 libreadline8 dash"""
 FOREIGN = {
     "arm64": FOREIGN_PACKAGES,
-    "i386": FOREIGN_PACKAGES,
+    "i386": FOREIGN_PACKAGES + " coreutils libacl1 libattr1 libgmp10 libselinux1 libpcre2-8-0",
 }
+NATIVE = {"i386"} if os.uname().machine == "x86_64" else set()  # what the kernel runs by itself
 FOREIGN_SUITE = "bookworm"
 
 # Builds of a source package: suite, package, and the words for configure.
@@ -202,6 +204,9 @@ def get_foreign(architecture):
     run(*own_apt(work, FOREIGN_SUITE, architecture=architecture), "download", *FOREIGN[architecture].split(), cwd=work)
     for package in glob.glob(os.path.join(work, "*.deb")):
         run("dpkg", "-x", package, folder)
+    for name, line in (("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n")):
+        with open(os.path.join(folder, "etc", name), "w") as out:
+            out.write(line)
     shutil.rmtree(work)
     complete(folder)
 
@@ -253,6 +258,11 @@ def found_suites():
 
 def found_foreign():
     return [architecture for architecture in FOREIGN if is_complete(foreign_folder(architecture))]
+
+
+def found_roots():
+    """The roots of their own in which programs run on this machine."""
+    return found_suites() + [architecture for architecture in found_foreign() if architecture in NATIVE]
 
 
 def found_builds():

@@ -33,7 +33,7 @@ class Python:
     """
 
     def __init__(self, path, suite=None, label=None):
-        self.root = supply.suite_folder(suite) if suite else ""
+        self.root = supply.root_folder(suite) if suite else ""
         self.path = path if suite else os.path.realpath(path)
         self.argv = supply.inside(suite, [path]) if suite else [self.path]
         implementation, version, self.prefix, self.flavours = json.loads(
@@ -99,8 +99,8 @@ def candidates():
         paths += glob.glob("%s/versions/*/bin/python[23]" % root) if root else []
     found = [(path, None, None) for path in paths]
     found += [(path, None, name.split("-", 1)[1]) for name, path in supply.found_builds().items()]
-    for suite in supply.found_suites():
-        root = supply.suite_folder(suite)
+    for suite in supply.found_roots():
+        root = supply.root_folder(suite)
         found += [(path[len(root):], suite, None) for path in glob.glob(root + "/usr/bin/python3.*[0-9d]")]
     return found
 
@@ -234,11 +234,11 @@ class PythonProcess(Process):
         self.start_seconds = time.monotonic() - self.start_seconds
 
     def wait_until_parked(self):
-        """Until the main thread is in its read of stdin, where it stays."""
+        """Until the main thread is in its read of stdin, where it stays: system call 0, or 3 for i386."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             with open("/proc/%d/syscall" % self.pid) as f:
-                if f.read().startswith("0 0x0 "):
+                if f.read().startswith(("0 0x0 ", "3 0x0 ")):
                     return
             assert time.monotonic() < deadline, "the target does not come to rest"
             time.sleep(0.01)

@@ -64,6 +64,28 @@ def test_the_same_bytes_as_the_command_line(cli, python, debugger, served, tmp_p
         assert theirs == ours, " ".join(command)
 
 
+def test_where_no_regions_are_listed(gdb, python, zoo, tmp_path, monkeypatch):
+    """GDB's list of mappings goes through `cat`; here to one that drops them, as with a stub that knows of none."""
+    if not remotes.GDBSERVER:
+        pytest.skip("no gdbserver")
+    cat = tmp_path / "bin" / "cat"
+    cat.parent.mkdir()
+    cat.write_text("#!/bin/sh\nexec grep -v '^ *0x[0-9a-f]* *0x'\n")
+    cat.chmod(0o755)
+    monkeypatch.setitem(hosts.DEBUGGER_ENVIRONMENT, "PATH", "%s:%s" % (cat.parent, hosts.DEBUGGER_ENVIRONMENT["PATH"]))
+    served = remotes.Served(zoo)
+    check_top(gdb, served, tmp_path)
+    check_list(gdb, served, tmp_path)
+    unmapped, stack, everything = (json.loads(answer) for answer in gdb.run(
+        served, [["whatis", "0x10", "--json"], ["whatis", "$sp", "--json"], ["list", "*", "--addresses", "--limit", "0", "--json"]],
+        tmp_path))
+    assert (unmapped["kind"], stack["kind"]) == ("unmapped", "memory")
+    # Those that nobody refers to are known from the pools alone.
+    found = {row["address"] for row in everything["objects"]}
+    assert {zoo.truth.marks[mark] for mark in ("leaked_str", "leaked_bytes", "leaked_int", "leaked_float")} <= found
+    served.close()
+
+
 @pytest.fixture
 def loop(newest_python):
     process = targets.Process(subprocess.Popen([*newest_python.argv, "-c", LOOP], stdin=subprocess.DEVNULL,
