@@ -37,6 +37,7 @@ enum ph_build {
     PH_BUILD_TRACE_REFS = 2,
     PH_BUILD_FREE_THREADED = 4,
     PH_BUILD_32_BIT = 8, /* 4-byte words; ph_layout_load() adds it */
+    PH_BUILD_INCREMENTAL_GC = 1 << 16, /* of 3.14.0 to 3.14.4 */
 };
 
 /* How a version represents things; the values are named in traits.def and in the .layout files. */
