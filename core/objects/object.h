@@ -44,7 +44,8 @@ struct ph_family;
  * declares. */
 struct ph_member {
     int64_t offset;
-    ph_addr name; /* C string in the target */
+    ph_addr name;     /* C string in the target */
+    bool after_items; /* the offset leaves the items out, which come first (3.15) */
 };
 
 /* A type object of the target, read once. */
