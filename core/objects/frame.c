@@ -27,7 +27,7 @@ static ph_addr slot_target(const struct ph_python *python, ph_addr word, unsigne
         return word;
     unsigned tag = word & TAG_MASK;
     if (tag == TAG_BORROWED)
-        *flags |= PH_REF_SHARED;
+        *flags |= PH_REF_BORROWED;
     return tag <= TAG_BORROWED ? word & ~(ph_addr)TAG_MASK : 0;
 }
 

@@ -195,6 +195,8 @@ enum ph_ref_flags {
         4, /* a word that may be a reference: believed only if it is the start of a known object */
     PH_REF_SHARED = 16, /* beside STRONG: reached through memory that several share, so the count is
                            another's */
+    PH_REF_BORROWED = 32, /* beside STRONG: counts for nothing, for something else is sure to hold
+                             the object as long (slots of frames from 3.14 on) */
     PH_REF_STALE =
         8, /* a guess from memory that may hold leftovers (the stack of a running frame) */
 };
