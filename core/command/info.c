@@ -156,8 +156,9 @@ static enum ph_status run_info(struct ph_session *s, const struct ph_invocation 
         bytes += ph_heap_sizeof(heap, id);
     char text[64], number[32];
     ph_doc_python(doc, python);
-    snprintf(text, sizeof text, "%s%s", python->version,
-             python->build & PH_BUILD_DEBUG ? ", debug build" : "");
+    snprintf(text, sizeof text, "%s%s%s", python->version,
+             python->build & PH_BUILD_DEBUG ? ", debug build" : "",
+             python->untested ? ", untested" : "");
     ph_doc_text(doc, NULL, "Python", text);
     write_target(doc, ph_target_info(python->target));
     ph_doc_count(doc, "objects", "Objects", heap->count);

@@ -26,6 +26,12 @@ static const char *const struct_names[] = {
 #include "layout/schema.def"
 };
 
+#undef PH_STRUCT_BEGIN
+#define PH_STRUCT_BEGIN(s, ctype) [STRUCT_##s] = offsetof(struct ph_layout, s.size),
+static const size_t size_members[] = {
+#include "layout/schema.def"
+};
+
 /* One member of struct ph_layout: a field's place, or where path is NULL a struct's size. */
 struct schema_entry {
     enum struct_id in;
@@ -49,6 +55,7 @@ static const struct schema_entry schema[] = {
 #include "layout/schema.def"
 };
 enum { SCHEMA_COUNT = sizeof schema / sizeof *schema };
+_Static_assert((int)SCHEMA_COUNT == (int)PH_LAYOUT_ENTRIES, "each member has one entry");
 
 struct trait_entry {
     const char *name;
@@ -252,5 +259,11 @@ struct ph_layout_entry ph_layout_entry(const struct ph_layout *layout, size_t i)
 {
     const struct schema_entry *entry = &schema[i];
     const int32_t *value = (const int32_t *)(const void *)((const char *)layout + entry->member);
-    return (struct ph_layout_entry){struct_names[entry->in], entry->path, *value};
+    return (struct ph_layout_entry){
+        .ctype = struct_names[entry->in],
+        .field = entry->path,
+        .value = *value,
+        .source = layout->sources[i],
+        .size_member = size_members[entry->in],
+    };
 }

@@ -61,8 +61,9 @@ struct ph_python {
     ph_addr type_type;                            /* PyType_Type */
     PH_ARRAY(struct ph_interpreter) interpreters; /* main interpreter first */
     PH_ARRAY(struct ph_python_thread) threads;
-    bool swap; /* the target's byte order is not ours */
-    bool wide; /* 8-byte words */
+    bool untested; /* newer than all tables: read by the newest one and its own debug offsets */
+    bool swap;     /* the target's byte order is not ours */
+    bool wide;     /* 8-byte words */
 };
 
 /* Find the interpreter. *out is owned by the caller. PH_NOT_FOUND where there is no CPython;

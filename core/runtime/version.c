@@ -101,11 +101,12 @@ uint32_t ph_version_read(struct ph_target *target, ph_addr anchor)
 {
     ph_addr symbol;
     uint64_t value;
+    const char *cookie = ph_target_view(target, anchor, 16);
+    if (cookie && memcmp(cookie, PH_DEBUG_COOKIE, strlen(PH_DEBUG_COOKIE)) == 0 &&
+        ph_target_u64(target, anchor + 8, &value) && value >> 24 == 3)
+        return (uint32_t)value;
     if (ph_target_symbol(target, "Py_Version", &symbol, NULL) == PH_OK &&
         ph_target_word(target, symbol, &value) && value >> 24 == 3)
-        return (uint32_t)value;
-    const char *cookie = ph_target_view(target, anchor, 16);
-    if (cookie && memcmp(cookie, "xdebugpy", 8) == 0 && ph_target_u64(target, anchor + 8, &value))
         return (uint32_t)value;
     return version_in_data(target, anchor);
 }
