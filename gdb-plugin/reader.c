@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ static struct {
     struct ph_session *session;   /* NULL until it is needed */
     long inferior;                /* GDB's number of the one that the session is about */
     bool unwound;                 /* see has_run() */
+    char *sysroot;                /* GDB's setting */
     gdb_target_read *target_read; /* during a request */
     struct ph_progress progress;  /* during a request */
     /* The line that is being answered; it waits here while GDB evaluates an operand. */
@@ -77,6 +79,20 @@ static bool has_run(void *ctx)
     return unwound;
 }
 
+/* GDB looks for the target's files below its sysroot; "target:" means where the target itself has
+ * them. */
+static bool local_path(void *ctx, const char *path, ph_addr start, char *local, size_t size)
+{
+    static const char on_target[] = "target:";
+    const char *root = reader.sysroot ? reader.sysroot : "";
+
+    (void)ctx;
+    (void)start;
+    if (strncmp(root, on_target, sizeof on_target - 1) == 0)
+        root += sizeof on_target - 1;
+    return *root && snprintf(local, size, "%s%s", root, path) < (int)size;
+}
+
 static void show_progress(void *ctx, const char *phase, unsigned percent)
 {
     (void)ctx;
@@ -87,19 +103,30 @@ static const struct ph_host host = {
     .read = read_memory,
     .interrupted = is_interrupted,
     .has_run = has_run,
+    .local_path = local_path,
     .progress = show_progress,
 };
 
+static bool change_sysroot(const char *sysroot)
+{
+    if (reader.sysroot && strcmp(reader.sysroot, sysroot) == 0)
+        return false;
+    free(reader.sysroot);
+    reader.sysroot = strdup(sysroot);
+    return true;
+}
+
 /* In non-stop mode other threads run while GDB looks at one. */
-static void prepare_session(const char *inferior_and_mode)
+static void prepare_session(const char *inferior_and_mode, const char *sysroot)
 {
     char *mode;
     long inferior = strtol(inferior_and_mode, &mode, 10);
+    bool moved = change_sysroot(sysroot);
 
     reader.unwound = reader.unwound || strtol(mode, NULL, 10);
     if (!reader.session && (reader.session = ph_session_create(&host)))
         ph_session_use_debugged(reader.session, 0, NULL);
-    else if (reader.session && reader.inferior != inferior)
+    else if (reader.session && (moved || reader.inferior != inferior))
         ph_session_drop(reader.session);
     reader.inferior = inferior;
 }
@@ -156,18 +183,18 @@ static void answer_line(FILE *script)
         finish_line(script, PH_OK, &err);
 }
 
-/* "line", the number of the inferior with whether GDB is in non-stop mode, and the words behind
- * `py-heap`. */
+/* "line", the number of the inferior with whether GDB is in non-stop mode, GDB's sysroot, and the
+ * words behind `py-heap`. */
 static void answer_request(FILE *script, char *request, size_t len)
 {
     struct ph_words words = ph_words_split(request, len);
     struct ph_error err;
 
     ph_invocation_free(&reader.line);
-    if (words.count >= 3) {
-        prepare_session(words.items[1]);
-        enum ph_status status = ph_invocation_parse(&reader.line, words.count - 2,
-                                                    (const char *const *)words.items + 2, &err);
+    if (words.count >= 4) {
+        prepare_session(words.items[1], words.items[2]);
+        enum ph_status status = ph_invocation_parse(&reader.line, words.count - 3,
+                                                    (const char *const *)words.items + 3, &err);
         if (status)
             say_failure(script, status, &err);
         else

@@ -104,8 +104,13 @@ static void put_request(FILE *script, const char *name)
             "    " IN_C "dump binary value /proc/self/fd/%d \"line\"\n"
             "    " IN_C "set $_pyheap_nonstop = $_gdb_setting(\"non-stop\")\n"
             "    eval \"" IN_C "append binary value /proc/self/fd/%d \\\"%%d %%d\\\"\", "
-            "$_inferior, $_pyheap_nonstop\n",
-            PH_REQUEST_FD, PH_REQUEST_FD);
+            "$_inferior, $_pyheap_nonstop\n"
+            "    " IN_C "set $_pyheap_arg = $_gdb_setting_str(\"sysroot\")[0]\n"
+            "    if $_pyheap_arg\n"
+            "      " IN_C "append binary value /proc/self/fd/%d $_gdb_setting_str(\"sysroot\")\n"
+            "    end\n"
+            "    " IN_C "append binary value /proc/self/fd/%d \"\"\n",
+            PH_REQUEST_FD, PH_REQUEST_FD, PH_REQUEST_FD, PH_REQUEST_FD);
     if (name)
         fprintf(script, "    " IN_C "append binary value /proc/self/fd/%d \"%s\"\n", PH_REQUEST_FD,
                 name);

@@ -60,7 +60,7 @@ class Session
 {
   public:
     Session()
-        : host_{this, read, is_interrupted, has_run, show_progress},
+        : host_{this, read, is_interrupted, has_run, local_path, show_progress},
           session_(ph_session_create(&host_))
     {
     }
@@ -77,6 +77,7 @@ class Session
                        struct ph_error *err);
 
   private:
+    static bool local_path(void *ctx, const char *path, ph_addr start, char *local, size_t size);
     static size_t read(void *ctx, ph_addr addr, void *buf, size_t len);
     static bool is_interrupted(void *)
     {
@@ -204,6 +205,18 @@ enum ph_status Session::run(struct ph_invocation &inv, const char *prefix, FILE 
         status = ph_invocation_run(session_, &inv, prefix, out, err);
     ph_progress_show(&progress_, nullptr, 0);
     return status;
+}
+
+bool Session::local_path(void *ctx, const char *, ph_addr start, char *local, size_t size)
+{
+    lldb::SBTarget target = static_cast<Session *>(ctx)->process_.GetTarget();
+
+    for (uint32_t i = 0; i < target.GetNumModules(); i++) {
+        lldb::SBModule module = target.GetModuleAtIndex(i);
+        if (module.GetObjectFileHeaderAddress().GetLoadAddress(target) == start)
+            return module.GetFileSpec().GetPath(local, size) > 0;
+    }
+    return false;
 }
 
 /* What ReadMemory() gives up on is tried page by page, for it may fail as a whole. */

@@ -16,6 +16,10 @@ struct ph_host {
     /* Whether the process may have run since this was last asked, where the host's read is all that
      * reaches it. NULL: nothing tells. */
     bool (*has_run)(void *ctx);
+    /* Where the host has found a file that is mapped into the target, by the target's path of it or
+     * by where it is mapped: the name of a file here. False where it does not know, or size is
+     * small. */
+    bool (*local_path)(void *ctx, const char *path, ph_addr start, char *local, size_t size);
     /* Show how far long work has come; percent 0 to 100; phase NULL clears the line. */
     void (*progress)(void *ctx, const char *phase, unsigned percent);
 };

@@ -16,6 +16,8 @@
 /* Linux grants a process 65530 mappings; past this many we copy instead. */
 enum { MOST_MAPPED_SOURCES = 8 * 1024 };
 
+enum { MOST_PATH_BYTES = 4096 };
+
 /* Where the bytes of [start, end) come from: a file's bytes from offset. */
 struct source {
     ph_addr start, end;
@@ -414,18 +416,27 @@ static bool core_holds(struct ph_target *t, ph_addr addr, size_t len)
     return source && source->file == IN_CORE && len <= source->end - addr;
 }
 
-/* The file that the user named, for the executable; else the path below the user's sysroot, or as
- * it is. */
+/* The file that the user named, for the executable; else the one that the debugger has found; else
+ * the path below the user's sysroot, or as it is. */
 static bool core_file_name(struct ph_target *t, uint32_t file, unsigned i, struct ph_str *name)
 {
     const struct ph_core *core = t->core;
     const struct ph_mapping *executable = ph_mapping_at(t, t->entry);
+    char local[MOST_PATH_BYTES];
     if (core->exe && executable && executable->file == file && i-- == 0) {
         ph_str_append(name, core->exe);
         return true;
     }
+    const struct ph_file *mapped = &t->files.items[file];
+    if (t->host && t->host->local_path &&
+        t->host->local_path(t->host->ctx, mapped->path,
+                            t->mappings.items[mapped->first_mapping].start, local, sizeof local) &&
+        i-- == 0) {
+        ph_str_append(name, local);
+        return true;
+    }
     ph_str_append(name, core->sysroot ? core->sysroot : "");
-    ph_str_append(name, t->files.items[file].path);
+    ph_str_append(name, mapped->path);
     return i == 0;
 }
 

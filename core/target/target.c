@@ -194,6 +194,22 @@ static void count_missing(struct ph_target *t, ph_addr addr)
 
 /* ---- Views ---- */
 
+/* Pages [first, last] were unknown, and some are not to be had from the backend: ask the host for
+ * those from `page` on, and leave others unknown until somebody wants them. */
+static void fill_from_host(struct ph_target *t, struct ph_span *span, size_t page, size_t first,
+                           size_t last)
+{
+    for (size_t i = first; i <= last; i++) {
+        if (span->states[i] == PH_PAGE_ABSENT)
+            span->states[i] = PH_PAGE_UNKNOWN;
+    }
+    size_t end = page;
+    while (end <= last && span->states[end] == PH_PAGE_UNKNOWN)
+        end++;
+    if (end > page)
+        ph_host_fill(t, span, page, end - page);
+}
+
 /* Settle the state of an unknown page, with as many behind it as are wanted or likely to be. */
 static void fill_block(struct ph_target *t, struct ph_span *span, size_t page, size_t wanted)
 {
@@ -214,8 +230,8 @@ static void fill_block(struct ph_target *t, struct ph_span *span, size_t page, s
     t->backend->fill(t, span, first, last + 1 - first);
     if (states[page] == PH_PAGE_UNKNOWN)
         t->backend->fill(t, span, page, 1);
-    if (states[page] != PH_PAGE_HERE && t->ask_host)
-        ph_host_fill(t, span, page, 1);
+    if (t->ask_host)
+        fill_from_host(t, span, page, first, last);
 }
 
 /* Read what is not here yet of [addr, end), which the span holds. Yields the first address that
