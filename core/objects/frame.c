@@ -137,21 +137,22 @@ static void slot_refs(struct ph_objects *objects, const struct ph_frame *frame,
     }
 }
 
+static void slot_field_ref(const struct ph_python *python, ph_addr frame, int32_t offset,
+                           const char *label, const struct ph_visitor *v)
+{
+    unsigned flags = PH_REF_STRONG;
+    ph_addr value = slot_target(python, ph_python_word(python, frame, offset), &flags);
+    ph_visit(v, value, PH_LABEL_FIELD, (uint64_t)(uintptr_t)label, flags);
+}
+
 /* The fields of an interpreter frame; globals and builtins are borrowed from the function
  * (pycore_frame.h). */
 static void iframe_field_refs(struct ph_objects *objects, ph_addr frame, const struct ph_visitor *v)
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
-    const struct {
-        const char *label;
-        int32_t offset;
-    } slots[] = {{"f_code", L->iframe.code}, {"f_func", L->iframe.func}};
-    for (size_t i = 0; i < sizeof slots / sizeof *slots; i++) {
-        unsigned flags = PH_REF_STRONG;
-        ph_addr value = slot_target(python, ph_python_word(python, frame, slots[i].offset), &flags);
-        ph_visit(v, value, PH_LABEL_FIELD, (uint64_t)(uintptr_t)slots[i].label, flags);
-    }
+    slot_field_ref(python, frame, L->iframe.code, "f_code", v);
+    slot_field_ref(python, frame, L->iframe.func, "f_func", v);
     ph_visit_field(v, ph_python_word(python, frame, L->iframe.locals), "f_locals");
     ph_visit_field(v, ph_python_word(python, frame, L->iframe.frame_obj), "frame");
     ph_visit(v, ph_python_word(python, frame, L->iframe.globals), PH_LABEL_FIELD,
@@ -334,8 +335,13 @@ static void generator_refs(struct ph_objects *objects, const struct ph_object *o
         ph_visit(v, ph_object_optional_ptr(objects, o, L->coro.cr_origin), PH_LABEL_NOTE,
                  (uint64_t)(uintptr_t) "origin or finalizer", PH_REF_STRONG);
     struct ph_frame frame;
-    if (!frames_are_objects(objects) && ph_object_frame(objects, o, &frame))
+    if (frames_are_objects(objects))
+        return;
+    if (ph_object_frame(objects, o, &frame))
         ph_frame_refs(objects, &frame, v);
+    else if (!ph_has(L->gen.gi_code)) /* from 3.12 on a finished one keeps its code in the frame */
+        slot_field_ref(objects->python, o->address + (uint64_t)L->gen.gi_iframe, L->iframe.code,
+                       "f_code", v);
 }
 
 static void generator_summary(struct ph_objects *objects, const struct ph_object *o,
