@@ -75,7 +75,8 @@ uint64_t ph_references_strong(const struct ph_references *references, uint32_t t
     uint64_t n = 0;
     for (uint32_t i = 0; i < references->count; i++) {
         const struct ph_reference *r = &references->items[i];
-        n += r->target == target && (r->flags & PH_REF_STRONG) && !(r->flags & PH_REF_STALE);
+        n += r->target == target && (r->flags & PH_REF_STRONG) &&
+             !(r->flags & (PH_REF_STALE | PH_REF_BORROWED));
     }
     return n;
 }

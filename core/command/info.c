@@ -175,8 +175,9 @@ static enum ph_status run_info(struct ph_session *s, const struct ph_invocation 
     };
     char text[96], number[32];
     ph_doc_python(doc, python);
-    snprintf(text, sizeof text, "%s%s%s", python->version,
-             python->build & PH_BUILD_DEBUG ? ", debug build" : "", states[python->state].text);
+    snprintf(text, sizeof text, "%s%s%s%s", python->version,
+             python->build & PH_BUILD_DEBUG ? ", debug build" : "",
+             python->untested ? ", untested" : "", states[python->state].text);
     ph_doc_text(doc, NULL, "Python", text);
     ph_doc_text(doc, "state", NULL, states[python->state].word);
     write_target(doc, ph_target_info(python->target));

@@ -176,6 +176,8 @@ void ph_doc_python(struct ph_doc *doc, const struct ph_python *python)
             ph_doc_text(doc, NULL, NULL, words[i].word);
     }
     ph_doc_array_end(doc);
+    if (python->untested)
+        ph_doc_bool(doc, "untested", NULL, true);
     ph_doc_object_end(doc);
 }
 
@@ -197,8 +199,13 @@ static void skipped(struct ph_doc *doc, bool *any, const char *what, uint64_t co
 void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap)
 {
     const struct ph_target *target = heap->objects.python->target;
+    const struct ph_python *python = heap->objects.python;
     bool any = false;
     uint64_t files = 0;
+    if (python->untested)
+        ph_doc_line(doc, "Python %s is untested: read as %u.%u by its own debug offsets",
+                    python->version, python->layout.version >> 24,
+                    python->layout.version >> 16 & 0xff);
     while (ph_target_missing_file(target, files))
         files++;
     skipped(doc, &any, "bytes of memory that could not be read", ph_target_missing_bytes(target));

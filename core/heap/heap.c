@@ -13,6 +13,8 @@ enum {
     UNTRACKED_REFS = -2, /* gc_refs of an object on no list (Include/objimpl.h, to 3.7) */
     CHUNK_SLACK = 8192,  /* a chunk is not more than this, or a quarter, larger than asked for */
 };
+#define COUNT_OVERFLOW    (0xffffull << 32)  /* of a count of 32 bits; its flags lie above */
+#define MAX_FLAGGED_COUNT ((1ull << 52) - 1) /* four flags are more than there are */
 #define MAX_REFCOUNT                                                                               \
     (1ull << 40) /* higher counts are no counts; immortal ones are told apart before */
 
@@ -49,17 +51,23 @@ static bool plausible_refcount(const struct builder *b, ph_addr address)
 {
     const struct ph_layout *L = &b->python->layout;
     uint64_t count = ph_python_word(b->python, address, L->object.ob_refcnt);
+    /* From 3.14 on an object on a free list has the next one's address in place of its count. */
+    if (L->traits.immortal == PH_IMMORTAL_FLAGS && (count & COUNT_OVERFLOW))
+        return false;
     if (L->traits.immortal != PH_IMMORTAL_NONE && (int32_t)count < 0)
         return true;
-    return count > 0 && count < MAX_REFCOUNT;
+    return (count > 0 && count < MAX_REFCOUNT) ||
+           (L->traits.immortal == PH_IMMORTAL_FLAGS && (uint32_t)count > 0);
 }
 
-/* For memory that nothing refers to: an immortal count has nothing above its low half
- * (Include/object.h, 3.12). */
+/* For memory that nothing refers to: there is nothing above the low half of a count, but flags from
+ * 3.14 on (Include/object.h). */
 static bool certain_refcount(const struct builder *b, ph_addr address)
 {
-    uint64_t count = ph_python_word(b->python, address, b->python->layout.object.ob_refcnt);
-    return count >> 32 == 0 && plausible_refcount(b, address);
+    const struct ph_layout *L = &b->python->layout;
+    uint64_t count = ph_python_word(b->python, address, L->object.ob_refcnt);
+    uint64_t most = L->traits.immortal == PH_IMMORTAL_FLAGS ? MAX_FLAGGED_COUNT : UINT32_MAX;
+    return count <= most && plausible_refcount(b, address);
 }
 
 static const struct ph_type *type_of(struct builder *b, ph_addr address)

@@ -25,6 +25,10 @@ struct root_field {
     {                                                                                              \
         name, offsetof(struct ph_layout, tstate.f)                                                 \
     }
+#define THREAD_IMPL(name, f)                                                                       \
+    {                                                                                              \
+        name, offsetof(struct ph_layout, tstate_impl.f)                                            \
+    }
 
 /* PyInterpreterState (Include/internal/pycore_interp.h). */
 static const struct root_field interp_fields[] = {
@@ -48,7 +52,12 @@ static const struct root_field interp_fields[] = {
     INTERP("warnings filters", warnings_filters),
     INTERP("warnings once registry", warnings_once_registry),
     INTERP("warnings default action", warnings_default_action),
+    INTERP("warnings context", warnings_context),
     INTERP("audit hooks", audit_hooks),
+    INTERP("__lazy_import__", lazy_import_func),
+    INTERP("filter of lazy imports", lazy_imports_filter),
+    INTERP("lazy modules", lazy_modules),
+    INTERP("lazy submodules", lazy_pending),
     INTERP("errno map", errnomap),
     INTERP("ExceptionGroup", exception_group),
     INTERP("isinstance", callable_isinstance),
@@ -87,6 +96,9 @@ static const struct root_field thread_fields[] = {
     THREAD("trace function", c_traceobj),
     THREAD("thread-local key", threading_local_key),
     THREAD("thread-local sentinel", threading_local_sentinel),
+    THREAD_IMPL("running event loop", asyncio_running_loop),
+    THREAD_IMPL("running task", asyncio_running_task),
+    THREAD_IMPL("lazy imports", lazy_imports),
 };
 
 /* Runs of references: cached small ints, one-character strings (3.9 and 3.10). */
@@ -97,6 +109,7 @@ static const struct {
     {INTERP("small ints", small_ints), 262},
     {INTERP("one-byte bytes", single_bytes), 256},
     {INTERP("Latin-1 characters", latin1_strs), 256},
+    {INTERP("constants of the compiler", common_consts), 5},
 };
 
 struct root_walk {
@@ -133,7 +146,8 @@ static void visit_fields(struct root_walk *w, const struct root_field *fields, s
     }
 }
 
-/* atexit's callbacks: pointers to {func, args, kwargs} (3.10 on; in the module's state before). */
+/* atexit's callbacks: a list (3.14 on), or pointers to {func, args, kwargs} (3.10 on; in the
+ * module's state before). */
 static void visit_atexit(struct root_walk *w)
 {
     const struct ph_layout *L = &w->python->layout;
@@ -141,6 +155,10 @@ static void visit_atexit(struct root_walk *w)
         return;
     unsigned word = ph_word_bytes(w->python);
     ph_addr callbacks = ph_python_word(w->python, w->root.address, L->interp.atexit_callbacks);
+    if (!ph_has(L->interp.atexit_ncallbacks)) {
+        emit(w, "atexit functions", callbacks, PH_REF_STRONG);
+        return;
+    }
     uint32_t count = ph_python_u32(w->python, w->root.address, L->interp.atexit_ncallbacks);
     for (uint32_t i = 0; callbacks && i < count && i < MAX_ATEXIT; i++) {
         ph_addr callback = ph_python_word(w->python, callbacks, (int64_t)i * word);

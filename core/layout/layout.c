@@ -26,6 +26,12 @@ static const char *const struct_names[] = {
 #include "layout/schema.def"
 };
 
+#undef PH_STRUCT_BEGIN
+#define PH_STRUCT_BEGIN(s, ctype) [STRUCT_##s] = offsetof(struct ph_layout, s.size),
+static const size_t size_members[] = {
+#include "layout/schema.def"
+};
+
 /* One member of struct ph_layout: a field's place, or where path is NULL a struct's size. */
 struct schema_entry {
     enum struct_id in;
@@ -49,6 +55,7 @@ static const struct schema_entry schema[] = {
 #include "layout/schema.def"
 };
 enum { SCHEMA_COUNT = sizeof schema / sizeof *schema };
+_Static_assert((int)SCHEMA_COUNT == (int)PH_LAYOUT_ENTRIES, "each member has one entry");
 
 struct trait_entry {
     const char *name;
@@ -140,16 +147,18 @@ static enum ph_status parse_file(struct ph_decls *decls, const struct ph_layout_
         ph_decls_parse(decls, file->name, file->text, (size_t)(file->end - file->text), err);
     if (!status && strcmp(decls->version, file->version) != 0)
         status = ph_fail(err, PH_FAILED, "%s: expected the line \"%s %s\"", file->name,
-                         file->build ? "overlay" : "version", file->version);
+                         file->overlay ? "overlay" : "version", file->version);
     return status;
 }
 
-/* The overlays that a build of this version has. */
+/* The overlays that a build of this version has: 0x030b07 is 3.11.7. */
 static enum ph_status parse_overlays(struct ph_decls *decls, uint32_t version, unsigned build,
                                      struct ph_error *err)
 {
     for (const struct ph_layout_file *file = ph_layout_overlays; file->version; file++) {
-        if (version < file->first || version > file->last || !(build & file->build))
+        bool wanted = version >= file->first && version <= file->last &&
+                      (!file->build || (build & file->build));
+        if (!wanted)
             continue;
         enum ph_status status = parse_file(decls, file, err);
         if (status)
@@ -175,14 +184,14 @@ static enum ph_status parse_chain(struct ph_decls *decls, const struct ph_layout
     return ph_fail(err, PH_FAILED, "%s: more than %d bases", file->name, MAX_BASES);
 }
 
-static enum ph_status fill(struct ph_layout *out, struct ph_decls *decls, unsigned build,
-                           const struct ph_layout_file *file, struct ph_error *err)
+static enum ph_status fill(struct ph_layout *out, struct ph_decls *decls, uint32_t version_hex,
+                           unsigned build, const struct ph_layout_file *file, struct ph_error *err)
 {
     struct ph_abi abi = {
         .word_bytes = out->word_bytes,
         .int64_align = out->word_bytes == 4 && !out->big_endian ? 4 : 8,
     };
-    enum ph_status status = parse_overlays(decls, file->first, build, err);
+    enum ph_status status = parse_overlays(decls, version_hex >> 8, build, err);
     if (!status)
         status = parse_chain(decls, file, err);
     if (!status)
@@ -205,11 +214,11 @@ enum ph_status ph_layout_load(struct ph_layout *out, uint32_t version_hex, unsig
         return ph_fail(err, PH_UNSUPPORTED, "there is no table for CPython %s", version);
 
     struct ph_layout layout = {
-        .version = file->first << 16, .word_bytes = word_bytes, .big_endian = big_endian};
+        .version = file->first << 8, .word_bytes = word_bytes, .big_endian = big_endian};
     struct ph_decls decls = {0};
     if (word_bytes == 4)
         build |= PH_BUILD_32_BIT;
-    enum ph_status status = fill(&layout, &decls, build, file, err);
+    enum ph_status status = fill(&layout, &decls, version_hex, build, file, err);
     ph_decls_free(&decls);
     if (!status)
         *out = layout;
@@ -250,5 +259,11 @@ struct ph_layout_entry ph_layout_entry(const struct ph_layout *layout, size_t i)
 {
     const struct schema_entry *entry = &schema[i];
     const int32_t *value = (const int32_t *)(const void *)((const char *)layout + entry->member);
-    return (struct ph_layout_entry){struct_names[entry->in], entry->path, *value};
+    return (struct ph_layout_entry){
+        .ctype = struct_names[entry->in],
+        .field = entry->path,
+        .value = *value,
+        .source = layout->sources[i],
+        .size_member = size_members[entry->in],
+    };
 }

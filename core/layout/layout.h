@@ -27,6 +27,8 @@
 
 #include "base/error.h"
 
+#include <stddef.h>
+
 #define PH_ABSENT      INT32_MIN
 #define ph_has(offset) ((offset) != PH_ABSENT)
 
@@ -36,15 +38,38 @@ enum ph_build {
     PH_BUILD_DEBUG = 1,
     PH_BUILD_TRACE_REFS = 2,
     PH_BUILD_FREE_THREADED = 4,
-    PH_BUILD_32_BIT = 8,         /* 4-byte words; ph_layout_load() adds it */
-    PH_BUILD_SHORT_GC_HEAD = 16, /* to 3.7: GC headers of three words; found by self-checks */
-    PH_BUILD_WIDE_UNICODE = 32,  /* 2.7: unicode in units of four bytes */
+    PH_BUILD_32_BIT = 8,               /* 4-byte words; ph_layout_load() adds it */
+    PH_BUILD_SHORT_GC_HEAD = 16,       /* to 3.7: GC headers of three words; found by self-checks */
+    PH_BUILD_WIDE_UNICODE = 32,        /* 2.7: unicode in units of four bytes */
+    PH_BUILD_INCREMENTAL_GC = 1 << 16, /* of 3.14.0 to 3.14.4 */
 };
 
 /* How a version represents things; the values are named in traits.def and in the .layout files. */
 #define PH_TRAIT(name, ...) enum ph_trait_##name{__VA_ARGS__};
 #include "layout/traits.def"
 #undef PH_TRAIT
+
+/* What schema.def names: each struct's size, then its fields. */
+enum {
+#define PH_STRUCT_BEGIN(s, ctype)  PH_ENTRY_##s##_size,
+#define PH_FIELD(s, f)             PH_ENTRY_##s##_##f,
+#define PH_FIELD_AS(s, f, path)    PH_ENTRY_##s##_##f,
+#define PH_OPTIONAL(s, f)          PH_ENTRY_##s##_##f,
+#define PH_OPTIONAL_AS(s, f, path) PH_ENTRY_##s##_##f,
+#define PH_STRUCT_END(s)
+#include "layout/schema.def"
+#undef PH_STRUCT_BEGIN
+#undef PH_FIELD
+#undef PH_FIELD_AS
+#undef PH_OPTIONAL
+#undef PH_OPTIONAL_AS
+#undef PH_STRUCT_END
+    PH_LAYOUT_ENTRIES,
+};
+
+/* Where a field's place came from: the version's file, the interpreter's own debug offsets, or the
+ * file and then moved as far as what the debug offsets give before it. */
+enum ph_layout_source { PH_SOURCE_TABLE, PH_SOURCE_DEBUG_OFFSETS, PH_SOURCE_MOVED };
 
 struct ph_layout {
     uint32_t version; /* PY_VERSION_HEX of the table, such as 0x030b0000 */
@@ -72,6 +97,7 @@ struct ph_layout {
 #undef PH_OPTIONAL
 #undef PH_OPTIONAL_AS
 #undef PH_STRUCT_END
+    uint8_t sources[PH_LAYOUT_ENTRIES]; /* enum ph_layout_source of each */
 };
 
 /* Fill *out for the CPython of this version and build (enum ph_build). Major and minor decide the
@@ -87,13 +113,38 @@ const char *ph_layout_version_name(size_t i);
 /* All of them in words: "2.7, 3.6 to 3.13". Returns buf. */
 const char *ph_layout_versions_text(char buf[100]);
 
+/*
+ * Debug offsets: what an interpreter from 3.13 on says of itself at the start of _PyRuntime, for
+ * the fields in debug_offsets.def. They are believed over the table; what they do not give is moved
+ * with what they give.
+ */
+
+/* How many 64-bit words the block has in this version; 0 where it has none. A version without a
+ * table is taken to have the newest form. */
+size_t ph_debug_offsets_words(uint32_t version_hex);
+/* Apply so many words. PH_BAD_DATA where they cannot be places; *layout is untouched then. */
+enum ph_status ph_layout_use_debug_offsets(struct ph_layout *layout, uint32_t version_hex,
+                                           const uint64_t *words, struct ph_error *err) PH_MUST_USE;
+
 /* Walk over all that schema.def names, for `layout` and for tests. */
 struct ph_layout_entry {
     const char *ctype; /* "PyListObject"; alternatives as in schema.def: "new|old" */
     const char *field; /* "ob_item", "view.buf", "next|old"; NULL for the struct's size */
     int32_t value;     /* offset or size; PH_ABSENT where the version lacks it */
+    enum ph_layout_source source;
+    size_t size_member; /* the offsetof(struct ph_layout, ...) of its struct's size */
 };
 size_t ph_layout_entry_count(void);
 struct ph_layout_entry ph_layout_entry(const struct ph_layout *layout, size_t i);
+
+/* The members stand in struct ph_layout in the order of the entries, without gaps. */
+static inline size_t ph_layout_member(size_t entry)
+{
+    return offsetof(struct ph_layout, object.size) + entry * sizeof(int32_t);
+}
+static inline size_t ph_layout_index(size_t layout_member)
+{
+    return (layout_member - offsetof(struct ph_layout, object.size)) / sizeof(int32_t);
+}
 
 #endif

@@ -34,16 +34,17 @@ static uint64_t allocated(const struct ph_objects *objects, const struct ph_obje
     return bytes > 0 && bytes < MAX_LENGTH ? (uint64_t)bytes : 0;
 }
 
-static uint64_t bytearray_size(struct ph_objects *objects, const struct ph_object *o)
-{
-    return o->type->basicsize + allocated(objects, o);
-}
-
+/* From 3.15 on the bytes lie in a bytes object that nobody else has; the empty one is shared. */
 static void bytearray_buffers(struct ph_objects *objects, const struct ph_object *o,
                               const struct ph_buffer_visitor *v)
 {
-    ph_visit_buffer(v, ph_object_ptr(objects, o, objects->python->layout.bytearray.ob_bytes),
-                    allocated(objects, o), "bytes");
+    const struct ph_layout *L = &objects->python->layout;
+    uint64_t bytes = allocated(objects, o);
+    if (!ph_has(L->bytearray.ob_bytes_object))
+        ph_visit_buffer(v, ph_object_ptr(objects, o, L->bytearray.ob_bytes), bytes, "bytes");
+    else if (bytes)
+        ph_visit_buffer(v, ph_object_ptr(objects, o, L->bytearray.ob_bytes_object),
+                        (uint64_t)L->bytes.ob_sval + bytes + 1, "bytes");
 }
 
 static void bytearray_summary(struct ph_objects *objects, const struct ph_object *o,
@@ -59,7 +60,7 @@ static void bytearray_summary(struct ph_objects *objects, const struct ph_object
 
 const struct ph_family ph_family_bytearray = {
     .type_names = PH_TYPE_NAMES("bytearray"),
-    .size = bytearray_size,
+    .size = ph_size_with_buffers,
     .buffers = bytearray_buffers,
     .summary = bytearray_summary,
 };

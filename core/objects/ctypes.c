@@ -180,15 +180,18 @@ static void ctypes_type_refs(struct ph_objects *objects, const struct ph_object 
         const char *label;
         int32_t offset;
     } fields[] = {
-        {"element type", L->stg_info.proto},    {"argument types", L->stg_info.argtypes},
-        {"converters", L->stg_info.converters}, {"result type", L->stg_info.restype},
-        {"checker", L->stg_info.checker},       {"module", L->stg_info.module},
+        {"element type", L->stg_info.proto},        {"argument types", L->stg_info.argtypes},
+        {"converters", L->stg_info.converters},     {"result type", L->stg_info.restype},
+        {"checker", L->stg_info.checker},           {"module", L->stg_info.module},
+        {"pointer type", L->stg_info.pointer_type},
     };
     ph_type_refs(objects, o, v);
     const uint8_t *info = type_data(objects, o);
-    for (size_t i = 0; info && i < sizeof fields / sizeof *fields; i++)
-        ph_visit(v, ph_load_ptr(objects->python, info + fields[i].offset), PH_LABEL_NOTE,
-                 (uint64_t)(uintptr_t)fields[i].label, PH_REF_STRONG);
+    for (size_t i = 0; info && i < sizeof fields / sizeof *fields; i++) {
+        if (ph_has(fields[i].offset))
+            ph_visit(v, ph_load_ptr(objects->python, info + fields[i].offset), PH_LABEL_NOTE,
+                     (uint64_t)(uintptr_t)fields[i].label, PH_REF_STRONG);
+    }
 }
 
 static void ctypes_type_buffers(struct ph_objects *objects, const struct ph_object *o,

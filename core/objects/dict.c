@@ -202,11 +202,11 @@ void ph_dict_refs(struct ph_objects *objects, const struct ph_object *o, const s
     struct ph_dict d;
     if (!ph_dict_open(objects, o, &d))
         return;
-    /* Values that lie in an instance are the instance's references (dict_traverse in 3.13); the
-     * keys of a table that is shared are counted by the keys object, and so once for the type that
-     * made it. */
-    bool embedded =
-        d.values && values_are_embedded(objects, ph_object_ptr(objects, o, L->dict.ma_values));
+    /* Values that lie in an instance may be the instance's references (dict_traverse); the keys of
+     * a table that is shared are counted by the keys object, and so once for the type that made it.
+     */
+    bool embedded = L->traits.inline_values == PH_INLINE_VALUES_INSTANCE && d.values &&
+                    values_are_embedded(objects, ph_object_ptr(objects, o, L->dict.ma_values));
     unsigned key_flags = d.values ? PH_REF_STRONG | PH_REF_SHARED : PH_REF_STRONG;
     for (uint64_t i = 0; i < d.entry_count; i++) {
         ph_addr value = ph_dict_value(&d, i), key = ph_dict_key(&d, i);
@@ -242,7 +242,7 @@ void ph_dict_summary(struct ph_objects *objects, const struct ph_object *o, uint
 }
 
 const struct ph_family ph_family_dict = {
-    .type_names = PH_TYPE_NAMES("dict"),
+    .type_names = PH_TYPE_NAMES("dict", "frozendict"),
     .struct_size = PH_STRUCT_OF(dict),
     .size = ph_dict_size,
     .own_bytes = ph_size_default,

@@ -5,14 +5,37 @@
 #include <inttypes.h>
 
 enum {
-    GEN_COMPLETED =
-        1,    /* gi_frame_state from 1 on: completed, cleared (3.11 to 3.14; pycore_frame.h) */
-    UNIT = 2, /* bytes of a code unit */
+    /* gi_frame_state from which on there is no frame (pycore_frame.h). */
+    GEN_COMPLETED = 1, /* 3.11 to 3.14; created, suspended and executing are below */
+    GEN_CLEARED = 5,   /* 3.15 */
+    UNIT = 2,          /* bytes of a code unit */
+    /* What the low bits of a slot say (from 3.14; pycore_stackref.h). */
+    TAG_MASK = 3,
+    TAG_BORROWED = 1, /* a reference that something else is sure to hold for as long, or NULL */
 };
 
 static bool frames_are_objects(const struct ph_objects *objects)
 {
     return objects->python->layout.traits.frames == PH_FRAMES_OBJECTS;
+}
+
+/* What a word of an interpreter frame refers to; 0 where it is no reference, for higher tags are
+ * ints, and errors in 3.15. Of a borrowed one the count is another's. */
+static ph_addr slot_target(const struct ph_python *python, ph_addr word, unsigned *flags)
+{
+    if (python->layout.traits.stackrefs == PH_STACKREFS_PLAIN)
+        return word;
+    unsigned tag = word & TAG_MASK;
+    if (tag == TAG_BORROWED)
+        *flags |= PH_REF_BORROWED;
+    return tag <= TAG_BORROWED ? word & ~(ph_addr)TAG_MASK : 0;
+}
+
+/* The code object of an interpreter frame. */
+static ph_addr iframe_code(const struct ph_python *python, ph_addr frame)
+{
+    unsigned flags = 0;
+    return slot_target(python, ph_python_word(python, frame, python->layout.iframe.code), &flags);
 }
 
 bool ph_frame_open(struct ph_objects *objects, ph_addr address, struct ph_frame *out)
@@ -33,7 +56,7 @@ bool ph_frame_open(struct ph_objects *objects, ph_addr address, struct ph_frame 
             return false;
         out->previous = ph_load_ptr(python, at + L->iframe.previous);
         out->owner = at[L->iframe.owner];
-        code = ph_load_ptr(python, at + L->iframe.code);
+        code = iframe_code(python, address);
     }
     out->has_code = ph_code_open(objects, code, &out->code);
     return true;
@@ -56,6 +79,12 @@ ph_addr ph_thread_top_frame(const struct ph_objects *objects, const struct ph_py
     return 0;
 }
 
+/* How many words lie from `base` to `top`; -1 where that makes no sense. */
+static int64_t words_between(const struct ph_python *python, ph_addr base, ph_addr top)
+{
+    return top && top >= base ? (int64_t)((top - base) / ph_word_bytes(python)) : -1;
+}
+
 /* How many evaluation stack slots are in use; *known is false while the frame runs and nothing
  * tells: then all of them may be. */
 static uint64_t stack_depth(struct ph_objects *objects, const struct ph_frame *frame, bool *known)
@@ -63,7 +92,12 @@ static uint64_t stack_depth(struct ph_objects *objects, const struct ph_frame *f
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
     int64_t depth = -1;
-    if (!frames_are_objects(objects)) {
+    if (ph_has(L->iframe.stackpointer)) {
+        ph_addr base = frame->address + (uint64_t)L->iframe.localsplus +
+                       frame->code.locals * ph_word_bytes(python);
+        depth = words_between(python, base,
+                              ph_python_word(python, frame->address, L->iframe.stackpointer));
+    } else if (!frames_are_objects(objects)) {
         int32_t top = (int32_t)ph_python_u32(python, frame->address, L->iframe.stacktop);
         depth = top >= 0 ? top - (int64_t)frame->code.locals : -1;
     } else if (ph_has(L->frame.f_stackdepth)) {
@@ -71,8 +105,7 @@ static uint64_t stack_depth(struct ph_objects *objects, const struct ph_frame *f
     } else {
         ph_addr top = ph_python_word(python, frame->address, L->frame.f_stacktop);
         ph_addr base = ph_python_word(python, frame->address, L->frame.f_valuestack);
-        if (top && top >= base)
-            depth = (int64_t)((top - base) / ph_word_bytes(python));
+        depth = words_between(python, base, top);
     }
     *known = depth >= 0 && (uint64_t)depth <= frame->code.stack;
     return *known ? (uint64_t)depth : frame->code.stack;
@@ -91,16 +124,25 @@ static void slot_refs(struct ph_objects *objects, const struct ph_frame *frame,
     const uint8_t *slots = ph_target_view_some(python->target, frame->address + (uint64_t)offset,
                                                (size_t)((locals + depth) * word), &len);
     for (uint64_t i = 0; slots && (i + 1) * word <= len; i++) {
-        ph_addr value = ph_load_ptr(python, slots + i * word);
+        unsigned flags = PH_REF_STRONG;
+        ph_addr value = slot_target(python, ph_load_ptr(python, slots + i * word), &flags);
         if (i >= locals) {
             ph_visit(v, value, PH_LABEL_STACK, i - locals,
-                     known ? PH_REF_STRONG : PH_REF_STRONG | PH_REF_GUESS | PH_REF_STALE);
+                     known ? flags : flags | PH_REF_GUESS | PH_REF_STALE);
             continue;
         }
         bool is_cell = false;
         ph_addr name = value ? ph_code_slot_name(objects, &frame->code, i, &is_cell) : 0;
-        ph_visit(v, value, is_cell ? PH_LABEL_CELL : PH_LABEL_LOCAL, name, PH_REF_STRONG);
+        ph_visit(v, value, is_cell ? PH_LABEL_CELL : PH_LABEL_LOCAL, name, flags);
     }
+}
+
+static void slot_field_ref(const struct ph_python *python, ph_addr frame, int32_t offset,
+                           const char *label, const struct ph_visitor *v)
+{
+    unsigned flags = PH_REF_STRONG;
+    ph_addr value = slot_target(python, ph_python_word(python, frame, offset), &flags);
+    ph_visit(v, value, PH_LABEL_FIELD, (uint64_t)(uintptr_t)label, flags);
 }
 
 /* The fields of an interpreter frame; globals and builtins are borrowed from the function
@@ -109,8 +151,8 @@ static void iframe_field_refs(struct ph_objects *objects, ph_addr frame, const s
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
-    ph_visit_field(v, ph_python_word(python, frame, L->iframe.code), "f_code");
-    ph_visit_field(v, ph_python_word(python, frame, L->iframe.func), "f_func");
+    slot_field_ref(python, frame, L->iframe.code, "f_code", v);
+    slot_field_ref(python, frame, L->iframe.func, "f_func", v);
     ph_visit_field(v, ph_python_word(python, frame, L->iframe.locals), "f_locals");
     ph_visit_field(v, ph_python_word(python, frame, L->iframe.frame_obj), "frame");
     ph_visit(v, ph_python_word(python, frame, L->iframe.globals), PH_LABEL_FIELD,
@@ -173,7 +215,10 @@ static ph_addr generator_iframe(const struct ph_objects *objects, const struct p
 {
     const struct ph_layout *L = &objects->python->layout;
     int8_t state = (int8_t)o->at[L->gen.gi_frame_state];
-    return state >= GEN_COMPLETED ? 0 : o->address + (uint64_t)L->gen.gi_iframe;
+    bool counted = L->traits.generator_state == PH_GENERATOR_STATE_COUNTED;
+    return state >= (counted ? GEN_CLEARED : GEN_COMPLETED)
+               ? 0
+               : o->address + (uint64_t)L->gen.gi_iframe;
 }
 
 /* The interpreter frame that a frame object shows (3.11+). */
@@ -203,7 +248,7 @@ static uint64_t embedded_size(struct ph_objects *objects, int32_t start, ph_addr
     const struct ph_layout *L = &objects->python->layout;
     struct ph_code code;
     uint64_t slots = 0;
-    if (ph_code_open(objects, ph_python_word(objects->python, iframe, L->iframe.code), &code))
+    if (ph_code_open(objects, iframe_code(objects->python, iframe), &code))
         slots = code.locals + code.stack;
     return (uint64_t)start + (uint64_t)L->iframe.localsplus +
            slots * ph_word_bytes(objects->python);
@@ -254,6 +299,8 @@ const struct ph_family ph_family_frame = {
                                             PH_REF_FIELD("f_exc_traceback", frame, f_exc_traceback),
                                             PH_REF_FIELD("extra locals", frame, f_extra_locals),
                                             PH_REF_FIELD("locals cache", frame, f_locals_cache),
+                                            PH_REF_NOTE("overwritten locals", frame,
+                                                        f_overwritten_fast_locals),
                                             {0}},
     .size = frame_size,
     .refs = frame_refs,
@@ -288,8 +335,13 @@ static void generator_refs(struct ph_objects *objects, const struct ph_object *o
         ph_visit(v, ph_object_optional_ptr(objects, o, L->coro.cr_origin), PH_LABEL_NOTE,
                  (uint64_t)(uintptr_t) "origin or finalizer", PH_REF_STRONG);
     struct ph_frame frame;
-    if (!frames_are_objects(objects) && ph_object_frame(objects, o, &frame))
+    if (frames_are_objects(objects))
+        return;
+    if (ph_object_frame(objects, o, &frame))
         ph_frame_refs(objects, &frame, v);
+    else if (!ph_has(L->gen.gi_code)) /* from 3.12 on a finished one keeps its code in the frame */
+        slot_field_ref(objects->python, o->address + (uint64_t)L->gen.gi_iframe, L->iframe.code,
+                       "f_code", v);
 }
 
 static void generator_summary(struct ph_objects *objects, const struct ph_object *o,

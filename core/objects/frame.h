@@ -13,7 +13,7 @@ enum ph_frame_owner { /* 3.11+: _frameowner; all of to 3.10 count as OBJECT */
                       PH_FRAME_OWNED_BY_THREAD = 0,
                       PH_FRAME_OWNED_BY_GENERATOR = 1,
                       PH_FRAME_OWNED_BY_OBJECT = 2,
-                      PH_FRAME_OWNED_BY_C_STACK = 3,
+                      PH_FRAME_OWNED_BY_C_STACK = 3, /* and 4 in 3.14 */
 };
 
 struct ph_frame {

@@ -94,6 +94,16 @@ bool ph_instance_values(struct ph_objects *objects, const struct ph_object *o, s
            ph_dict_use_values(out, values, capacity);
 }
 
+/* What a __slots__ member refers to. */
+static ph_addr slot_value(const struct ph_objects *objects, const struct ph_object *o,
+                          const struct ph_member *slot)
+{
+    if (!slot->after_items)
+        return ph_object_ptr(objects, o, slot->offset);
+    uint64_t items = ph_sane_count(ph_object_var_size(objects, o)) * o->type->itemsize;
+    return ph_python_word(objects->python, o->address, slot->offset + (int64_t)items);
+}
+
 void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o,
                       const struct ph_visitor *v)
 {
@@ -101,10 +111,12 @@ void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o,
     bool own_dict =
         type->dictoffset != type->body->dictoffset || has_managed_dict(objects->python, type);
     for (uint32_t i = 0; i < type->slot_count; i++)
-        ph_visit(v, ph_object_ptr(objects, o, type->slots[i].offset), PH_LABEL_MEMBER,
-                 type->slots[i].name, PH_REF_STRONG);
+        ph_visit(v, slot_value(objects, o, &type->slots[i]), PH_LABEL_MEMBER, type->slots[i].name,
+                 PH_REF_STRONG);
     struct ph_dict d;
-    if (ph_instance_values(objects, o, &d)) {
+    bool shown_by_dict = objects->python->layout.traits.inline_values == PH_INLINE_VALUES_DICT &&
+                         has_managed_dict(objects->python, type) && ph_instance_dict(objects, o);
+    if (!shown_by_dict && ph_instance_values(objects, o, &d)) {
         for (uint64_t i = 0; i < d.entry_count; i++)
             ph_visit(v, ph_dict_value(&d, i), PH_LABEL_ATTR, ph_dict_key(&d, i), PH_REF_STRONG);
     }

@@ -69,6 +69,16 @@ const struct ph_family ph_family_py2_bytes_io = {
 
 /* ---- StringIO (stringio.c) ---- */
 
+/* What was only appended so far is kept in lists (to 3.11), or in one str that grows; the writer
+ * that makes it grow is memory of its own from 3.14 on. */
+static ph_addr separate_writer(const struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    return ph_has(L->string_io.writer) && !ph_has(L->string_io.writer_buffer)
+               ? ph_object_ptr(objects, o, L->string_io.writer)
+               : 0;
+}
+
 static void string_io_buffers(struct ph_objects *objects, const struct ph_object *o,
                               const struct ph_buffer_visitor *v)
 {
@@ -77,9 +87,19 @@ static void string_io_buffers(struct ph_objects *objects, const struct ph_object
     unsigned unit = L->traits.py_unicode == PH_PY_UNICODE_UCS2 ? UCS2 : UCS4;
     ph_visit_buffer(v, ph_object_ptr(objects, o, L->string_io.buf),
                     ph_object_count(objects, o, L->string_io.buf_size) * unit, "characters");
+    ph_visit_buffer(v, separate_writer(objects, o), (uint64_t)L->unicode_writer.size, "writer");
 }
 
-/* What was only appended so far is kept in lists (to 3.11), or in one str that grows. */
+static void string_io_refs(struct ph_objects *objects, const struct ph_object *o,
+                           const struct ph_visitor *v)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    ph_addr writer = separate_writer(objects, o);
+    if (writer)
+        ph_visit(v, ph_python_word(objects->python, writer, L->unicode_writer.buffer),
+                 PH_LABEL_NOTE, (uint64_t)(uintptr_t) "appended text", PH_REF_STRONG);
+}
+
 const struct ph_family ph_family_string_io = {
     .type_names = PH_TYPE_NAMES("_io.StringIO"),
     .struct_size = PH_STRUCT_OF(string_io),
@@ -90,5 +110,6 @@ const struct ph_family ph_family_string_io = {
                             PH_REF_NOTE("newline", string_io, readnl),
                             PH_REF_NOTE("newline to write", string_io, writenl),
                             PH_REF_FIELD("__dict__", string_io, dict)),
+    .refs = string_io_refs,
     .buffers = string_io_buffers,
 };

@@ -7,13 +7,18 @@
 
 #define MAX_STATE (1 << 20)
 
-/* The module's state; 0 where it has none. *bytes is its size by the definition. */
+/* The module's state; 0 where it has none. *bytes is its size by the definition, or by the module
+ * itself (3.15). */
 static ph_addr module_state(const struct ph_objects *objects, const struct ph_object *o,
                             uint64_t *bytes)
 {
     const struct ph_layout *L = &objects->python->layout;
-    ph_addr definition = ph_object_optional_ptr(objects, o, L->module.md_def);
-    *bytes = definition ? ph_python_word(objects->python, definition, L->module_def.m_size) : 0;
+    if (ph_has(L->module.md_state_size)) {
+        *bytes = ph_object_count(objects, o, L->module.md_state_size);
+    } else {
+        ph_addr definition = ph_object_optional_ptr(objects, o, L->module.md_def);
+        *bytes = definition ? ph_python_word(objects->python, definition, L->module_def.m_size) : 0;
+    }
     return *bytes > 0 && *bytes <= MAX_STATE ? ph_object_ptr(objects, o, L->module.md_state) : 0;
 }
 

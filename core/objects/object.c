@@ -30,9 +30,10 @@ bool ph_object_at(struct ph_objects *objects, ph_addr address, struct ph_object 
 bool ph_object_refcount(const struct ph_objects *objects, const struct ph_object *o, int64_t *count)
 {
     const struct ph_layout *L = &objects->python->layout;
-    *count = ph_object_ssize(objects, o, L->object.ob_refcnt);
+    int64_t word = ph_object_ssize(objects, o, L->object.ob_refcnt);
+    *count = L->traits.immortal == PH_IMMORTAL_FLAGS ? (int64_t)(uint32_t)word : word;
     /* 3.12: the sign bit of the low half (Include/object.h: _Py_IsImmortal). */
-    return L->traits.immortal == PH_IMMORTAL_NONE || (int32_t)*count >= 0;
+    return L->traits.immortal == PH_IMMORTAL_NONE || (int32_t)word >= 0;
 }
 
 /* ---- sizes ---- */

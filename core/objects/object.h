@@ -45,7 +45,8 @@ struct ph_family;
  * declares. */
 struct ph_member {
     int64_t offset;
-    ph_addr name; /* C string in the target */
+    ph_addr name;     /* C string in the target */
+    bool after_items; /* the offset leaves the items out, which come first (3.15) */
 };
 
 /* A type object of the target, read once. */
@@ -195,6 +196,8 @@ enum ph_ref_flags {
         4, /* a word that may be a reference: believed only if it is the start of a known object */
     PH_REF_SHARED = 16, /* beside STRONG: reached through memory that several share, so the count is
                            another's */
+    PH_REF_BORROWED = 32, /* beside STRONG: counts for nothing, for something else is sure to hold
+                             the object as long (slots of frames from 3.14 on) */
     PH_REF_STALE =
         8, /* a guess from memory that may hold leftovers (the stack of a running frame) */
 };

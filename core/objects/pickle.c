@@ -69,6 +69,7 @@ const struct ph_family ph_family_pickler = {
     .type_names = PH_TYPE_NAMES("_pickle.Pickler"),
     .struct_size = PH_STRUCT_OF(pickler),
     .fields = PH_REF_FIELDS(PH_REF_FIELD("persistent_id", pickler, persistent_id),
+                            PH_REF_NOTE("own persistent_id", pickler, persistent_id_attr),
                             PH_REF_FIELD("dispatch_table", pickler, dispatch_table),
                             PH_REF_FIELD("reducer_override", pickler, reducer_override),
                             PH_REF_NOTE("write", pickler, write),
@@ -127,6 +128,8 @@ const struct ph_family ph_family_unpickler = {
     .fields = PH_REF_FIELDS(
         PH_REF_NOTE("stack", unpickler, stack),
         PH_REF_FIELD("persistent_load", unpickler, persistent_load),
+        PH_REF_NOTE("own persistent_load", unpickler, persistent_load_attr),
+        PH_REF_NOTE("sparse memo", unpickler, memo_dict),
         PH_REF_NOTE("input", unpickler, buffer_obj), PH_REF_NOTE("read", unpickler, read),
         PH_REF_NOTE("readinto", unpickler, readinto), PH_REF_NOTE("readline", unpickler, readline),
         PH_REF_NOTE("peek", unpickler, peek), PH_REF_NOTE("buffers", unpickler, buffers)),

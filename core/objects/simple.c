@@ -46,6 +46,7 @@ const struct ph_family ph_family_function = {
                             PH_REF_FIELD("__dict__", function, func_dict),
                             PH_REF_FIELD("__module__", function, func_module),
                             PH_REF_FIELD("__annotations__", function, func_annotations),
+                            PH_REF_FIELD("__annotate__", function, func_annotate),
                             PH_REF_FIELD("__type_params__", function, func_typeparams)),
     .summary = function_summary,
 };

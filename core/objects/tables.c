@@ -88,10 +88,19 @@ static void simple_queue_buffers(struct ph_objects *objects, const struct ph_obj
                         "items");
 }
 
+/* From 3.15 on simplequeue___sizeof___impl() counts the ring. */
+static uint64_t simple_queue_size(struct ph_objects *objects, const struct ph_object *o)
+{
+    return objects->python->layout.version >= 0x030f0000 ? ph_size_with_buffers(objects, o)
+                                                         : ph_size_default(objects, o);
+}
+
 const struct ph_family ph_family_simple_queue = {
     .type_names = PH_TYPE_NAMES("_queue.SimpleQueue"),
     .struct_size = PH_STRUCT_OF(simple_queue),
     .fields = PH_REF_FIELDS(PH_REF_NOTE("items", simple_queue, lst)),
+    .size = simple_queue_size,
+    .own_bytes = ph_size_default,
     .refs = simple_queue_refs,
     .buffers = simple_queue_buffers,
 };

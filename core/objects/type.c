@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-enum { MAX_STATIC_TYPES = 200 }; /* _Py_MAX_MANAGED_STATIC_BUILTIN_TYPES */
+enum { MAX_STATIC_TYPES = 203 }; /* _Py_MAX_MANAGED_STATIC_BUILTIN_TYPES; 200 to 3.14 */
 
 /* The state of a static type in one interpreter; NULL where it has none (3.12+:
  * managed_static_type_state_get). The type's own tp_subclasses holds its index, counted from one.

@@ -13,6 +13,7 @@ enum {
     MAX_MEMBERS = 10000, /* members that one type may declare */
     MEMBER_OBJECT = 6,   /* T_OBJECT and T_OBJECT_EX (Include/structmember.h) */
     MEMBER_OBJECT_EX = 16,
+    MEMBER_AFTER_ITEMS = 1 << 4, /* of the flags: 3.15, in tuples and types (descrobject.h) */
 };
 #define MAX_BASICSIZE (1ull << 30)
 
@@ -134,7 +135,13 @@ static void read_members(struct ph_objects *objects, ph_addr table, uint64_t lim
         bool inside = offset >= L->object.size &&
                       (uint64_t)offset + ph_word_bytes(objects->python) <= type->basicsize;
         if ((kind == MEMBER_OBJECT || kind == MEMBER_OBJECT_EX) && inside &&
-            !ph_array_push(out, ((struct ph_member){offset, name}))) {
+            !ph_array_push(
+                out, ((struct ph_member){
+                         .offset = offset,
+                         .name = name,
+                         .after_items = ph_load_u32(objects->python, def + L->member_def.flags) &
+                                        MEMBER_AFTER_ITEMS,
+                     }))) {
             objects->out_of_memory = true;
             return;
         }

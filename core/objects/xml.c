@@ -105,7 +105,7 @@ const struct ph_family ph_family_element_iter = {
 
 /* ---- expat's parser ---- */
 
-enum { HANDLERS = 22 }; /* pyexpat.c: enum HandlerTypes, the same from 3.8 to 3.13 */
+enum { HANDLERS = 22 }; /* pyexpat.c: enum HandlerTypes, the same from 3.8 to 3.15 */
 
 static void xml_parser_refs(struct ph_objects *objects, const struct ph_object *o,
                             const struct ph_visitor *v)
@@ -128,7 +128,8 @@ static void xml_parser_buffers(struct ph_objects *objects, const struct ph_objec
 const struct ph_family ph_family_xml_parser = {
     .type_names = PH_TYPE_NAMES("pyexpat.xmlparser"),
     .struct_size = PH_STRUCT_OF(xml_parser),
-    .fields = PH_REF_FIELDS(PH_REF_FIELD("intern", xml_parser, intern)),
+    .fields = PH_REF_FIELDS(PH_REF_NOTE("parent", xml_parser, parent),
+                            PH_REF_FIELD("intern", xml_parser, intern)),
     .refs = xml_parser_refs,
     .buffers = xml_parser_buffers,
 };

@@ -10,6 +10,7 @@ enum {
     MAX_INTERPRETERS = 100000, /* bounds for lists that a broken target could make endless */
     MAX_THREADS = 1000000,
     METATYPE_DEPTH = 8,
+    MAX_DEBUG_OFFSETS = 128, /* words of the block */
     TPFLAGS_HEAPTYPE = 1 << 9,
     TPFLAGS_READY = 1 << 12,
 };
@@ -356,20 +357,136 @@ static bool gc_headers_fit(const struct ph_python *python)
     return true;
 }
 
-/* Read everything by this version's table; false where the target contradicts it. */
-static bool read_by_table(struct ph_python *python, uint32_t version_hex, unsigned build)
+/* The debug offsets of this version; false where the interpreter has none. */
+static bool read_debug_offsets(const struct ph_python *python, uint32_t version_hex,
+                               uint64_t words[MAX_DEBUG_OFFSETS])
+{
+    size_t count = ph_debug_offsets_words(version_hex);
+    const uint8_t *block =
+        count && count <= MAX_DEBUG_OFFSETS
+            ? ph_target_view(python->target, python->anchor, count * sizeof *words)
+            : NULL;
+    if (!block || memcmp(block, PH_DEBUG_COOKIE, strlen(PH_DEBUG_COOKIE)) != 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        words[i] = ph_load_u64(python, block + i * sizeof *words);
+    return true;
+}
+
+static bool load_layout(struct ph_python *python, uint32_t table_hex, unsigned build)
 {
     const struct ph_target_info *info = ph_target_info(python->target);
+    return ph_layout_load(&python->layout, table_hex, build, info->word_bytes, info->big_endian,
+                          NULL) == PH_OK;
+}
+
+/* Load a table and put the debug offsets over it. Their size of the collector's state tells whether
+ * the collector is 3.14's incremental one. */
+static bool load_with_offsets(struct ph_python *python, uint32_t table_hex, unsigned build,
+                              const uint64_t *offsets)
+{
+    if (!load_layout(python, table_hex, build))
+        return false;
+    int32_t gc_bytes = python->layout.gc_state.size;
+    if (ph_layout_use_debug_offsets(&python->layout, python->version_hex, offsets, NULL))
+        return false;
+    if (python->layout.gc_state.size == gc_bytes)
+        return true;
+    return load_layout(python, table_hex, build | PH_BUILD_INCREMENTAL_GC) &&
+           ph_layout_use_debug_offsets(&python->layout, python->version_hex, offsets, NULL) ==
+               PH_OK;
+}
+
+/* Read everything by the table of table_hex, and by the debug offsets unless they are NULL; false
+ * where the target contradicts it. */
+static bool read_by(struct ph_python *python, uint32_t table_hex, unsigned build,
+                    const uint64_t *offsets)
+{
     ph_array_free(&python->interpreters);
     ph_array_free(&python->threads);
-    python->version_hex = version_hex;
     python->type_type = 0;
-    if (ph_layout_load(&python->layout, version_hex, build, info->word_bytes, info->big_endian,
-                       NULL))
+    bool loaded = offsets ? load_with_offsets(python, table_hex, build, offsets)
+                          : load_layout(python, table_hex, build);
+    if (!loaded)
         return false;
     read_state(python);
     return read_interpreters(python) && read_threads(python) && read_type_type(python) &&
            gc_headers_fit(python);
+}
+
+/* Read everything by this version's table, with the debug offsets if it has some that stand the
+ * checks; false where the target contradicts it. */
+static bool read_by_table(struct ph_python *python, uint32_t version_hex, unsigned build)
+{
+    uint64_t offsets[MAX_DEBUG_OFFSETS];
+    python->version_hex = version_hex;
+    return (read_debug_offsets(python, version_hex, offsets) &&
+            read_by(python, version_hex, build, offsets)) ||
+           read_by(python, version_hex, build, NULL);
+}
+
+/* Fields of an interpreter's state that the debug offsets do not give, and the types of what they
+ * refer to, if to anything. */
+#define TYPED(f, type)                                                                             \
+    {                                                                                              \
+        offsetof(struct ph_layout, interp.f), type                                                 \
+    }
+static const struct {
+    size_t member;
+    const char *type;
+} typed_fields[] = {
+    TYPED(modules, "dict"),
+    TYPED(sysdict, "dict"),
+    TYPED(builtins, "dict"),
+    TYPED(importlib, "module"),
+    TYPED(codec_search_path, "list"),
+    TYPED(codec_search_cache, "dict"),
+    TYPED(codec_error_registry, "dict"),
+    TYPED(warnings_filters, "list"),
+    TYPED(warnings_once_registry, "dict"),
+    TYPED(warnings_default_action, "str"),
+    TYPED(sysdict_copy, "dict"),
+    TYPED(builtins_copy, "dict"),
+    TYPED(dict, "dict"),
+    TYPED(interned, "dict"),
+};
+
+/* Whether an interpreter that no table was made for is as the newest table says, where the debug
+ * offsets are silent. */
+static bool is_like_newest(const struct ph_python *python)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr interp = python->interpreters.items[0].address;
+    for (size_t i = 0; i < sizeof typed_fields / sizeof *typed_fields; i++) {
+        int32_t offset;
+        memcpy(&offset, (const char *)L + typed_fields[i].member, sizeof offset);
+        ph_addr object = optional_word(python, interp, offset);
+        if (object && !ph_python_has_type_name(python, object, typed_fields[i].type))
+            return false;
+    }
+    /* type inherits from object, and both are among the static types. */
+    ph_addr object_type = ph_python_word(python, python->type_type, L->type.tp_base);
+    ph_addr first =
+        ph_python_word(python, interp, L->interp.static_builtins + L->static_type_state.type);
+    return ph_python_is_type(python, object_type) &&
+           !ph_python_word(python, object_type, L->type.tp_base) &&
+           ph_python_is_type(python, first);
+}
+
+/* A version that is newer than all tables: by the newest one and its own debug offsets. */
+static bool read_untested(struct ph_python *python, uint32_t version_hex)
+{
+    const char *newest = NULL, *name;
+    uint64_t offsets[MAX_DEBUG_OFFSETS];
+    char full[40];
+    for (size_t i = 0; (name = ph_layout_version_name(i)) != NULL; i++)
+        newest = name;
+    snprintf(full, sizeof full, "%s.255", newest);
+    uint32_t table_hex = ph_version_parse(full, strlen(full));
+    python->version_hex = version_hex;
+    python->untested = true;
+    return version_hex > table_hex && read_debug_offsets(python, version_hex, offsets) &&
+           read_by(python, table_hex, python->build, offsets) && is_like_newest(python);
 }
 
 /* The same for each way in which the version may have been built that no symbol tells. */
@@ -427,6 +544,8 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
         ph_version_format(python->version, hex);
         enum ph_status status = ph_layout_load(&python->layout, hex, python->build,
                                                info->word_bytes, info->big_endian, err);
+        if (status == PH_UNSUPPORTED && read_untested(python, hex))
+            return PH_OK;
         if (status)
             return status == PH_UNSUPPORTED
                        ? ph_fail(err, status, "Python %s is not supported; %s are", python->version,

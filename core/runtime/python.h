@@ -76,8 +76,9 @@ struct ph_python {
     PH_ARRAY(struct ph_interpreter) interpreters; /* main interpreter first */
     PH_ARRAY(struct ph_python_thread) threads;
     struct ph_other_pythons others; /* not looked at */
-    bool swap;                      /* the target's byte order is not ours */
-    bool wide;                      /* 8-byte words */
+    bool untested; /* newer than all tables: read by the newest one and its own debug offsets */
+    bool swap;     /* the target's byte order is not ours */
+    bool wide;     /* 8-byte words */
 };
 
 /* Find the interpreter; of several libraries that hold one, the first that runs (find.h has the

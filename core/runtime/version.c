@@ -103,10 +103,10 @@ uint32_t ph_version_read(struct ph_target *target, ph_addr anchor)
     ph_addr symbol;
     uint64_t value;
     uint32_t hex;
+    if (ph_runtime_has_cookie(target, anchor, &hex))
+        return hex;
     if (ph_target_symbol_in(target, anchor, "Py_Version", &symbol) == PH_OK &&
         ph_target_word(target, symbol, &value) && value >> 24 == 3)
         return (uint32_t)value;
-    if (ph_runtime_has_cookie(target, anchor, &hex))
-        return hex;
     return version_in_data(target, anchor);
 }

@@ -170,12 +170,20 @@ const char *ph_target_missing_file(const struct ph_target *t, size_t i)
     return i < t->complaints.count ? t->complaints.items[i] : NULL;
 }
 
+/* A page without a file that a live process has by right and cannot read: a guard inside a mapping
+ * (MADV_GUARD_INSTALL), as the stacks of threads have since glibc 2.42. Nothing is missing there.
+ */
+static bool is_guard(const struct ph_target *t, const struct ph_region *region)
+{
+    return t->info.kind == PH_TARGET_LIVE && (region->flags & PH_REGION_ANON);
+}
+
 /* Count the page of addr as missing, if it is mapped, readable by right, and was not counted
  * before. */
 static void count_missing(struct ph_target *t, ph_addr addr)
 {
     const struct ph_region *region = ph_target_region_at(t, addr);
-    if (!region || !(region->flags & PH_REGION_READ) ||
+    if (!region || !(region->flags & PH_REGION_READ) || is_guard(t, region) ||
         t->missing_pages.count >= PH_MOST_MISSING_PAGES)
         return;
     if ((region->flags & PH_REGION_ANON) && t->backend->is_guard && t->backend->is_guard(t, addr))

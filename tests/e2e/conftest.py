@@ -31,6 +31,10 @@ def available_hosts(config):
     return selected(config, "--host", [h for h in hosts.find_hosts() if h.available()])
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "minor(*versions): for interpreters of these minor versions of 3 only")
+
+
 def pytest_report_header(config):
     missing = [h.name for h in hosts.find_hosts() if not h.available()]
     return ["interpreters: " + (", ".join("%s (%s)" % (p.name, p.path) for p in pythons(config)) or "none"),
@@ -171,6 +175,9 @@ def pytest_collection_modifyitems(config, items):
         return next((parameters[name] for name in names if name in parameters), None)
 
     def possible(item):
+        minors = item.get_closest_marker("minor")
+        if minors and parameter(item, "python").version[1] not in minors.args:
+            return False
         host = parameter(item, "host", "debugger", "gdb")
         if not isinstance(host, hosts.Host):  # none, or none that was selected
             return True

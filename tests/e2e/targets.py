@@ -13,7 +13,7 @@ import supply
 
 PROGRAMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "targets")
 START_SECONDS = 120
-SUPPORTED = [(2, 7)] + [(3, minor) for minor in range(6, 14)]
+SUPPORTED = [(2, 7)] + [(3, minor) for minor in range(6, 16)]
 REPRESENTATIONS = {(3, 8), (3, 11), (3, 12), (3, 13)}
 SUPPORTED_FLAVOURS = set()
 

@@ -1,6 +1,6 @@
 /*
- * Prints every place that the tables of each version give, for test_offsets.py to compare with
- * real interpreters:
+ * Prints every place that the tables of the versions named give (3.13.18), or of all, for
+ * test_offsets.py to compare with real interpreters:
  *
  *     3.11 PyListObject ob_item 24
  *     3.11 PyListObject sizeof 40
@@ -22,12 +22,12 @@ static void print_entry(const char *version, const struct ph_layout_entry *entry
 
 static int dump_version(const char *version)
 {
-    unsigned major, minor;
+    unsigned major, minor, micro = 0;
     struct ph_layout layout;
     struct ph_error error;
-    if (sscanf(version, "%u.%u", &major, &minor) != 2)
+    if (sscanf(version, "%u.%u.%u", &major, &minor, &micro) < 2)
         return EXIT_FAILURE;
-    if (ph_layout_load(&layout, major << 24 | minor << 16, 0, 8, false, &error)) {
+    if (ph_layout_load(&layout, major << 24 | minor << 16 | micro << 8, 0, 8, false, &error)) {
         fprintf(stderr, "%s: %s\n", version, error.message);
         return EXIT_FAILURE;
     }
@@ -38,10 +38,16 @@ static int dump_version(const char *version)
     return EXIT_SUCCESS;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const char *version;
     int status = EXIT_SUCCESS;
+    for (int i = 1; i < argc; i++) {
+        if (dump_version(argv[i]) != EXIT_SUCCESS)
+            status = EXIT_FAILURE;
+    }
+    if (argc > 1)
+        return status;
     for (size_t i = 0; (version = ph_layout_version_name(i)) != NULL; i++) {
         if (dump_version(version) != EXIT_SUCCESS)
             status = EXIT_FAILURE;

@@ -15,7 +15,7 @@ What makes the two equal, to the object:
 - Frames are looked at last, for sys._current_frames() and gi_frame create frame objects (3.11+) and
   f_locals creates dicts (up to 3.12).
 
-Runs on CPython 2.7 and 3.6 to 3.13, standard library only.
+Runs on CPython 2.7 and 3.6 to 3.15, standard library only.
 """
 import gc
 import json
@@ -45,6 +45,9 @@ if sys.version_info[0] > 2:
 BUILTINS = int.__module__
 TYPE_MODULE = type.__dict__["__module__"]
 TYPE_QUALNAME = type.__dict__.get("__qualname__", type.__dict__["__name__"])
+
+# The types whose traverse functions leave out str keys.
+DICTS = (dict,) if sys.version_info < (3, 15) else (dict, frozendict)
 
 HEAP_TYPE = 1 << 9
 CO_OPTIMIZED = 1
@@ -186,11 +189,16 @@ def dicts_by_key(tracked, keys):
     """{id(key): ids of the dicts that have it}, for gc does not show the keys of a dict with only str keys."""
     found = {}
     for o in tracked:
-        if issubclass(type(o), dict):
-            for key in dict.keys(o):
+        if issubclass(type(o), DICTS):
+            for key in keys_of(o):
                 if id(key) in keys:
                     found.setdefault(id(key), set()).add(id(o))
     return found
+
+
+def keys_of(o):
+    """The keys of a dict, whatever its class makes of keys()."""
+    return next(list(kind.keys(o)) for kind in DICTS if issubclass(type(o), kind))
 
 
 # ---- deep sizes ----
@@ -199,7 +207,7 @@ def dicts_by_key(tracked, keys):
 # A sample whose closure meets any other C type is not taken: its hidden references cannot be told from inside.
 TRANSPARENT = {
     "NoneType", "NotImplementedType", "ellipsis", "object", "int", "bool", "float", "complex", "str", "bytes",
-    "bytearray", "list", "tuple", "dict", "set", "frozenset", "slice", "range", "memoryview", "managedbuffer",
+    "bytearray", "list", "tuple", "dict", "frozendict", "set", "frozenset", "slice", "range", "memoryview", "managedbuffer",
     "cell", "method", "builtin_function_or_method", "mappingproxy", "staticmethod", "classmethod", "super",
     "generator", "coroutine", "async_generator", "coroutine_wrapper",
     "list_iterator", "list_reverseiterator", "tuple_iterator", "set_iterator", "dict_keyiterator",
@@ -211,7 +219,8 @@ TRANSPARENT = {
     "datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "datetime.timezone",
     "decimal.Decimal", "_thread.lock", "_thread.RLock", "itertools.chain", "itertools.cycle", "itertools.count",
     "itertools.islice", "itertools.repeat", "operator.itemgetter", "operator.attrgetter",
-    "types.GenericAlias", "types.UnionType", "BaseException", "Exception", "ValueError", "KeyError", "OSError",
+    "types.GenericAlias", "types.UnionType",
+    "string.templatelib.Template", "string.templatelib.Interpolation", "BaseException", "Exception", "ValueError", "KeyError", "OSError",
     "FileNotFoundError", "StopIteration", "RuntimeError", "TypeError", "IndexError", "LookupError", "ArithmeticError",
     "ZeroDivisionError", "AttributeError", "UnicodeDecodeError",
     # 2.7
@@ -277,8 +286,8 @@ def hidden_references(o):
     The names of attributes kept in an instance without a dict (3.11+) belong to the type, not to the instance.
     """
     t = type(o)
-    if issubclass(t, dict):
-        return list(dict.keys(o))
+    if issubclass(t, DICTS):
+        return keys_of(o)
     for kind, prefix in SUSPENDABLE:
         if issubclass(t, kind):
             # while it runs, its traverse function does not show its locals

@@ -1527,6 +1527,98 @@ def python_level():
     yield contextlib.suppress(ValueError)
 
 
+# ---- what 3.14 and 3.15 added ----
+
+
+@family
+def templates_and_annotations():
+    """3.14: t-strings, annotations that are evaluated late, interpreters, zstd."""
+    if sys.version_info < (3, 14):
+        return
+    import annotationlib
+    import concurrent.futures
+    import concurrent.interpreters
+    import functools
+    import heapq
+    import string.templatelib
+    namespace = {"data": [1, 2]}
+    exec("made = t'a {data!r:>{len(data)}} b'\n"
+         "def annotated(x: list[Missing], *, y: dict[str, int] = None) -> Missing: return x\n"
+         "class Annotated:\n    field: Missing\n    other: list[int] = []\n", namespace)
+    yield from (namespace["made"], namespace["made"].interpolations, namespace["annotated"], namespace["Annotated"])
+    yield annotationlib.get_annotations(namespace["annotated"], format=annotationlib.Format.FORWARDREF)
+    yield annotationlib.ForwardRef("list[Missing]", owner=namespace["Annotated"])
+    yield string.templatelib.Interpolation([1], "expression", None, "spec")
+    yield functools.partial(plain, functools.Placeholder, [2])
+    heap = [(3, [1]), (1, [2])]
+    heapq.heapify_max(heap)
+    yield heap
+    try:
+        import compression.zstd
+    except ImportError:
+        pass  # its library is optional
+    else:
+        yield from (compression.zstd.ZstdCompressor(), compression.zstd.ZstdDecompressor())
+        yield compression.zstd.ZstdDict(b"a dictionary of at least eight bytes" * 4, is_raw=True)
+    yield concurrent.interpreters.create_queue()
+
+
+@family
+def frames_of_tagged_slots():
+    """3.14: slots that borrow, own, and hold ints of the interpreter's own."""
+    def steps(borrowed):
+        owned = [borrowed]
+        for i, item in enumerate([[1], [2], [3]]):
+            yield i, item, owned
+
+    async def waits(value):
+        async with Waiting() as entered:
+            return value, entered
+
+    class Waiting:
+        async def __aenter__(self):
+            await Once()
+            return [1]
+
+        async def __aexit__(self, *what):
+            return None
+
+    class Once:
+        def __await__(self):
+            yield [2]
+
+    started, finished, untouched = steps([0]), steps([1]), steps([2])
+    yield next(started)
+    yield list(finished)
+    suspended = waits(["value"])
+    yield suspended.send(None)
+    yield from (started, finished, untouched, suspended)
+
+
+@family
+def lazy_and_frozen():
+    """3.15: frozendict, lazy imports, slots behind the items of a tuple, bytes taken from a bytearray."""
+    if sys.version_info < (3, 15):
+        return
+    namespace = {}
+    exec("lazy import colorsys\nlazy from fractions import Fraction\n"
+         "class Row(tuple):\n    __slots__ = ('name', 'extra')\n"
+         "class Frozen(frozendict):\n    pass\n", namespace)
+    yield namespace
+    row = namespace["Row"]((1, [2], "three"))
+    row.name, row.extra = ["name"], {"extra": 1}
+    yield from (row, namespace["Row"](()), namespace["Row"]((1,)))
+    frozen = frozendict({"a": [1], "b": (2,), 3: {4}})
+    hash(frozendict(a=1))
+    yield from (frozen, frozendict(), frozendict(a=[1]), frozendict.fromkeys(range(100)), namespace["Frozen"](x=[1]))
+    yield from (iter(frozen), frozen.keys(), frozen.items(), frozen | {"c": [5]})
+    taken = bytearray(b"x" * 1000)
+    yield taken.take_bytes(600)
+    left = bytearray(b"y" * 300)
+    del left[:100]
+    yield from (taken, left, bytearray(), bytearray(b"z"))
+
+
 # ---- what the collector does not know ----
 
 

@@ -362,6 +362,126 @@ static void test_overlays(void **state)
     assert_int_equal(layout.object.ob_type, 8);
 }
 
+/* Overlays for ranges of micro releases: the unpickler of 3.13.0, .1, .14, .15; 3.14.6, .7. */
+static void test_micro_releases(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t version;
+        int32_t read;
+        enum ph_trait_inline_values values;
+    } cases[] = {
+        {0x030d00f0, 176, PH_INLINE_VALUES_INSTANCE}, {0x030d01f0, 184, PH_INLINE_VALUES_INSTANCE},
+        {0x030d0cf0, 184, PH_INLINE_VALUES_INSTANCE}, {0x030d0ef0, 184, PH_INLINE_VALUES_DICT},
+        {0x030d0ff0, 200, PH_INLINE_VALUES_DICT},     {0x030e03f0, 184, PH_INLINE_VALUES_INSTANCE},
+        {0x030e06f0, 184, PH_INLINE_VALUES_DICT},     {0x030e07f0, 200, PH_INLINE_VALUES_DICT},
+        {0x030f00f0, 208, PH_INLINE_VALUES_DICT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ph_layout layout = load(cases[i].version, 8, false);
+        assert_int_equal(layout.unpickler.read, cases[i].read);
+        assert_int_equal(layout.traits.inline_values, cases[i].values);
+    }
+}
+
+/* ---- debug offsets ---- */
+
+/* Where the block of 3.14 has some of its numbers, in words. */
+enum {
+    INTERP_SIZE = 48 / 8,
+    INTERP_GC = 88 / 8,
+    INTERP_MODULES = 96 / 8,
+    INTERP_SYSDICT = 104 / 8,
+    INTERP_BUILTINS = 112 / 8,
+    TUPLE_ITEM = 456 / 8,
+    GC_SIZE = 648 / 8,
+    WORDS_3_14 = 760 / 8,
+};
+
+/* The block of a 3.14 that is as the table says. */
+static void fill_block(const struct ph_layout *layout, uint64_t words[WORDS_3_14])
+{
+    memset(words, 0, WORDS_3_14 * sizeof *words);
+#define NOWHERE -1
+#define PH_DEBUG_OFFSET(s, f, at13, at14, at15)                                                    \
+    if ((at14) >= 0)                                                                               \
+        words[(at14) / 8] = (uint64_t)layout->s.f;
+#include "layout/debug_offsets.def"
+#undef PH_DEBUG_OFFSET
+}
+
+static void test_debug_offsets_that_agree(void **state)
+{
+    (void)state;
+    struct ph_layout layout = load(0x030e0af0, 8, false), table = layout;
+    uint64_t words[WORDS_3_14];
+    assert_int_equal(ph_debug_offsets_words(0x030e0af0), WORDS_3_14);
+    assert_int_equal(ph_debug_offsets_words(0x030c00f0), 0);
+    assert_int_equal(ph_debug_offsets_words(0x031100f0), ph_debug_offsets_words(0x030f00f0));
+    fill_block(&table, words);
+    assert_int_equal(ph_layout_use_debug_offsets(&layout, 0x030e0af0, words, NULL), PH_OK);
+    for (size_t i = 0; i < ph_layout_entry_count(); i++) {
+        assert_int_equal(ph_layout_entry(&layout, i).value, ph_layout_entry(&table, i).value);
+        assert_int_not_equal(ph_layout_entry(&layout, i).source, PH_SOURCE_MOVED);
+    }
+    assert_int_equal(layout.sources[ph_layout_index(offsetof(struct ph_layout, interp.sysdict))],
+                     PH_SOURCE_DEBUG_OFFSETS);
+    assert_int_equal(layout.sources[ph_layout_index(offsetof(struct ph_layout, interp.dict))],
+                     PH_SOURCE_TABLE);
+}
+
+/* What 3.14.0 says: what follows the collector's state is 24 bytes earlier, given or not. */
+static void test_debug_offsets_that_move(void **state)
+{
+    (void)state;
+    struct ph_layout table = load(0x030e0af0, 8, false), layout;
+    struct ph_error err = {0};
+    uint64_t words[WORDS_3_14];
+    fill_block(&table, words);
+    words[GC_SIZE] -= 24;
+    words[INTERP_MODULES] -= 24;
+    words[INTERP_SYSDICT] -= 24;
+    words[INTERP_BUILTINS] -= 24;
+    words[TUPLE_ITEM] -= 8;
+    assert_int_equal(ph_layout_load(&layout, 0x030e00f0, PH_BUILD_INCREMENTAL_GC, 8, false, &err),
+                     PH_OK);
+    assert_int_equal(layout.gc_state.generation0, PH_ABSENT);
+    assert_int_equal(layout.gc_state.size, words[GC_SIZE]);
+    assert_int_equal(ph_layout_use_debug_offsets(&layout, 0x030e00f0, words, NULL), PH_OK);
+    assert_int_equal(layout.interp.sysdict, table.interp.sysdict - 24);
+    assert_int_equal(layout.interp.dict, table.interp.dict - 24);
+    assert_int_equal(layout.interp.interned, table.interp.interned - 24);
+    assert_int_equal(layout.interp.gc, table.interp.gc);
+    assert_int_equal(layout.interp.threads_head, table.interp.threads_head);
+    assert_int_equal(layout.sources[ph_layout_index(offsetof(struct ph_layout, interp.dict))],
+                     PH_SOURCE_MOVED);
+    assert_int_equal(layout.tuple.ob_item, table.tuple.ob_item - 8);
+}
+
+static void test_debug_offsets_that_are_garbage(void **state)
+{
+    (void)state;
+    struct ph_layout table = load(0x030e0af0, 8, false), layout = table;
+    struct ph_error err = {0};
+    uint64_t words[WORDS_3_14];
+    static const struct {
+        int at;
+        uint64_t value;
+    } cases[] = {{INTERP_SIZE, 0},
+                 {INTERP_SIZE, 1ull << 40},
+                 {INTERP_GC, UINT64_MAX},
+                 {INTERP_GC, 1 << 20},
+                 {TUPLE_ITEM, 1 << 20}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fill_block(&table, words);
+        words[cases[i].at] = cases[i].value;
+        assert_int_equal(ph_layout_use_debug_offsets(&layout, 0x030e0af0, words, &err),
+                         PH_BAD_DATA);
+        assert_string_equal(err.message, "the debug offsets are damaged");
+        assert_memory_equal(&layout, &table, sizeof layout);
+    }
+}
+
 static void test_unknown_version(void **state)
 {
     (void)state;
@@ -489,6 +609,10 @@ int main(void)
         cmocka_unit_test(test_builds_of_old),
         cmocka_unit_test(test_every_version_loads),
         cmocka_unit_test(test_overlays),
+        cmocka_unit_test(test_micro_releases),
+        cmocka_unit_test(test_debug_offsets_that_agree),
+        cmocka_unit_test(test_debug_offsets_that_move),
+        cmocka_unit_test(test_debug_offsets_that_are_garbage),
         cmocka_unit_test(test_unknown_version),
         cmocka_unit_test(test_absent_is_not_zero),
         cmocka_unit_test(test_traits),
