@@ -191,7 +191,8 @@ struct type_words {
 
 static bool is_qualifier(const struct parser *p)
 {
-    return token_is(p, "const") || token_is(p, "volatile") || token_is(p, "struct");
+    return token_is(p, "const") || token_is(p, "volatile") || token_is(p, "struct") ||
+           token_is(p, "union");
 }
 
 static enum ph_status take_type_words(struct parser *p, struct type_words *type)
@@ -366,7 +367,8 @@ static enum ph_status parse_struct_size(struct parser *p, struct ph_struct *s)
 
 static enum ph_status parse_struct(struct parser *p)
 {
-    struct ph_struct s = {.file = p->file, .first_field = p->decls->fields.count};
+    struct ph_struct s = {
+        .file = p->file, .first_field = p->decls->fields.count, .is_union = token_is(p, "union")};
     advance(p);
     s.line = p->token.line;
     enum ph_status status = take_name(p, "the struct's name", &s.name);
@@ -433,7 +435,7 @@ static enum ph_status parse_overlay(struct parser *p)
 
 static enum ph_status parse_declaration(struct parser *p)
 {
-    if (token_is(p, "struct"))
+    if (token_is(p, "struct") || token_is(p, "union"))
         return parse_struct(p);
     if (token_is(p, "trait"))
         return parse_trait(p);
@@ -447,7 +449,7 @@ static enum ph_status parse_declaration(struct parser *p)
         return parse_version(p, &p->decls->base);
     if (token_is(p, "overlay"))
         return parse_overlay(p);
-    return fail_expected(p, "struct, trait, without, shift, version, base or overlay");
+    return fail_expected(p, "struct, union, trait, without, shift, version, base or overlay");
 }
 
 enum ph_status ph_decls_parse(struct ph_decls *decls, const char *file, const char *text,

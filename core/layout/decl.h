@@ -16,13 +16,17 @@
  *         PyVarObject ob_base;
  *         PyObject *ob_item[1];        what a pointer points to need not be declared
  *     };
+ *     union PyGC_Head {                fields that all begin at 0
+ *         gc_links gc;
+ *         double dummy;
+ *     };
  *     struct _PyRuntimeState @1464 {   a sparse struct: its size, and in it the fields that matter
  *         @32 struct pyinterpreters interpreters;    with their places, as in 64-bit builds
  *     };
  *     shift PyInterpreterState dict 8  what a kind of build has more before that field of a sparse
  *                                      struct: it and all behind it lie so many bytes further on
  *
- * The words const, volatile and struct before a type mean nothing; function pointers are written
+ * The words const, volatile, struct and union before a type mean nothing; function pointers are written
  * void *; a last field may be an array without a length. Structs may be declared in any order.
  *
  * Files are parsed from the newest to the oldest of a chain of bases, and a name's first
@@ -49,7 +53,7 @@ struct ph_scalar;
 
 struct ph_field {
     const char *name;
-    const char *type; /* as written, without const, volatile, struct; "*" for pointers */
+    const char *type; /* as written, without const, volatile, struct, union; "*" for pointers */
     const struct ph_scalar *scalar; /* NULL: the type is a struct */
     uint32_t struct_id;             /* which, once placed */
     uint32_t count; /* of elements: 1, or an array's length; 0 for an array without one */
@@ -62,6 +66,7 @@ struct ph_struct {
     const char *file;
     uint32_t line, first_field, field_count;
     bool sparse;  /* size and offsets were given */
+    bool is_union;
     bool dropped; /* declared by `without` */
     bool placed;
     int32_t size, align;

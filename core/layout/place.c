@@ -7,6 +7,8 @@
 
 #include <ffi.h>
 
+enum { LONG_DOUBLE = 16 }; /* but 12, aligned to 4, where a word has 4 bytes (i386) */
+
 struct ph_scalar {
     const char *name;
     unsigned bytes; /* 0: as wide as the target's word */
@@ -46,6 +48,7 @@ static const struct ph_scalar scalars[] = {
     {"long long", 8},
     {"unsigned long long", 8},
     {"double", 8},
+    {"long double", LONG_DOUBLE},
 };
 
 const struct ph_scalar *ph_scalar_find(const char *type)
@@ -59,11 +62,15 @@ const struct ph_scalar *ph_scalar_find(const char *type)
 
 static unsigned scalar_bytes(const struct ph_scalar *scalar, const struct ph_abi *abi)
 {
+    if (scalar->bytes == LONG_DOUBLE && abi->word_bytes == 4)
+        return 12;
     return scalar->bytes ? scalar->bytes : abi->word_bytes;
 }
 
 static unsigned scalar_align(const struct ph_scalar *scalar, const struct ph_abi *abi)
 {
+    if (scalar->bytes == LONG_DOUBLE)
+        return abi->word_bytes == 4 ? 4 : LONG_DOUBLE;
     return scalar->bytes == 8 ? abi->int64_align : scalar_bytes(scalar, abi);
 }
 
@@ -202,6 +209,25 @@ static enum ph_status place_dense(struct placer *p, struct ph_struct *s)
     return store_places(p, s, &whole, count);
 }
 
+/* All fields begin at 0; the longest gives the size, the strictest the alignment. */
+static enum ph_status place_union(struct placer *p, struct ph_struct *s)
+{
+    size_t size = 0;
+    s->align = 1;
+    for (uint32_t i = 0; i < s->field_count; i++) {
+        ffi_type type;
+        enum ph_status status = describe_field(p, s, &fields_of(p, s)[i], &type);
+        if (status)
+            return status;
+        if (type.size > size)
+            size = type.size;
+        if (type.alignment > s->align)
+            s->align = type.alignment;
+    }
+    s->size = (int32_t)round_up(size, (size_t)s->align);
+    return PH_OK;
+}
+
 /* The places were given; they are those of 64-bit builds, so only there can the size be checked. */
 static enum ph_status place_sparse(struct placer *p, struct ph_struct *s)
 {
@@ -232,7 +258,9 @@ static enum ph_status place_round(struct placer *p, const struct ph_struct **blo
             *blocked = s;
             continue;
         }
-        enum ph_status status = s->sparse ? place_sparse(p, s) : place_dense(p, s);
+        enum ph_status status = s->sparse     ? place_sparse(p, s)
+                                : s->is_union ? place_union(p, s)
+                                              : place_dense(p, s);
         if (status)
             return status;
         s->placed = *progress = true;

@@ -54,9 +54,9 @@ struct error_case {
 };
 
 static const struct error_case parse_errors[] = {
-    {"strict",
-     "test.layout:1: expected struct, trait, without, shift, version, base or overlay, found "
-     "\"strict\""},
+    {"strict", "test.layout:1: expected struct, union, trait, without, shift, version, base or "
+               "overlay, found "
+               "\"strict\""},
     {"\n\nstruct {", "test.layout:3: expected the struct's name, found \"{\""},
     {"struct 3.8 {", "test.layout:1: expected the struct's name, found \"3.8\""},
     {"struct a.b {", "test.layout:1: expected the struct's name, found \"a.b\""},
@@ -92,9 +92,10 @@ static const struct error_case parse_errors[] = {
     {"without 3", "test.layout:1: expected the name of a struct to leave out, found \"3\""},
     {"base first", "test.layout:1: expected a version such as 3.11, found \"first\""},
     {"version", "test.layout:1: expected a version such as 3.11, found the end"},
-    {"\x1b[31m", "test.layout:1: expected struct, trait, without, shift, version, base or overlay, "
-                 "found the byte "
-                 "0x1b"},
+    {"\x1b[31m",
+     "test.layout:1: expected struct, union, trait, without, shift, version, base or overlay, "
+     "found the byte "
+     "0x1b"},
     {"shift A", "test.layout:1: expected the first field to shift, found the end"},
     {"shift A x", "test.layout:1: expected the bytes to shift by, found the end"},
 };
@@ -308,8 +309,12 @@ static void test_every_version_loads(void **state)
         assert_true(load(version, 4, true).big_endian);
     }
     assert_true(count >= 6);
-    assert_string_equal(ph_layout_version_name(0), "3.8");
-    assert_string_equal(ph_layout_newest_version(), ph_layout_version_name(count - 1));
+    assert_string_equal(ph_layout_version_name(0), "2.7");
+    char text[100], end[20];
+    snprintf(end, sizeof end, " to %s", ph_layout_version_name(count - 1));
+    ph_layout_versions_text(text);
+    assert_int_equal(strncmp(text, "2.7, 3.6 to ", strlen("2.7, 3.6 to ")), 0);
+    assert_string_equal(text + strlen("2.7, 3.6"), end);
 }
 
 static void test_overlays(void **state)
