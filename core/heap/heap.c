@@ -4,9 +4,9 @@ enum {
     TRACKED_LINK_MASK = 3,    /* low bits of _gc_next are flags (Include/internal/pycore_gc.h) */
     OBJECTS_A_LOOK = 1 << 16, /* handled between two looks at Ctrl-C */
     PENDING_FIRST = 1 << 12,
-    PENDING_AHEAD = 8, /* objects whose turn comes soon are fetched into the cache meanwhile */
+    PENDING_AHEAD = 8,   /* objects whose turn comes soon are fetched into the cache meanwhile */
     UNTRACKED_REFS = -2, /* gc_refs of an object on no list (Include/objimpl.h, to 3.7) */
-    CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
+    CHUNK_SLACK = 8192,  /* a chunk is not more than this, or a quarter, larger than asked for */
 };
 #define MAX_REFCOUNT                                                                               \
     (1ull << 40) /* higher counts are no counts; immortal ones are told apart before */
@@ -88,7 +88,8 @@ static bool add_in_pool(struct builder *b, const struct ph_pool *pool, ph_addr a
         return true;
     }
     const struct ph_type *type = type_of(b, address);
-    if (!type || pools->slots[slot] == PH_SLOT_BUFFER || offset != type->header_bytes ||
+    if (!type || pools->slots[slot] == PH_SLOT_BUFFER ||
+        offset != b->heap->allocator.prefix_bytes + type->header_bytes ||
         offset + type->min_bytes > pool->block_bytes || !plausible_refcount(b, address))
         return false;
     pools->slots[slot] = PH_SLOT_OBJECT;
@@ -253,7 +254,7 @@ static void walk_gc_lists(struct builder *b)
 
 /* Whether the block at this address is plainly an object of a type with `header` bytes before it: a
  * known type that demands exactly that header, a count that is one, a size that fits. */
-static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, uint32_t room)
+static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, uint64_t room)
 {
     const struct ph_layout *L = &b->python->layout;
     uint64_t type_address = ph_python_word(b->python, address, L->object.ob_type);
@@ -267,26 +268,33 @@ static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, 
            ph_object_own_bytes(&b->heap->objects, &o) <= room;
 }
 
+/* Add the object in a block in use that nothing found refers to, if it plainly is one. */
+static void scan_block(struct builder *b, ph_addr block, uint64_t bytes)
+{
+    const uint32_t gc = (uint32_t)b->python->layout.gc_head.size;
+    const uint32_t headers[] = {0, gc, gc + 2 * ph_word_bytes(b->python)};
+    const uint32_t prefix = b->heap->allocator.prefix_bytes;
+    if (prefix != ph_allocator_prefix(&b->heap->allocator, b->python, block + prefix))
+        return;
+    for (size_t h = 0; h < sizeof headers / sizeof *headers; h++) {
+        uint32_t offset = prefix + headers[h];
+        if (offset < bytes && plainly_object(b, block + offset, headers[h], bytes - offset) &&
+            add(b, block + offset, 0))
+            return;
+    }
+}
+
 /* Blocks in use that nothing found refers to. */
 static void scan_unclaimed(struct builder *b)
 {
     struct ph_pools *pools = &b->heap->pools;
-    const uint32_t gc = (uint32_t)b->python->layout.gc_head.size;
-    const uint32_t headers[] = {0, gc, gc + 2 * ph_word_bytes(b->python)};
     for (uint32_t i = 0; i < pools->pools.count && !b->failed && !b->interrupted; i++) {
         const struct ph_pool *pool = &pools->pools.items[i];
         for (uint32_t n = 0; n < pool->block_count; n++) {
             uint32_t slot = pool->first_slot + n;
             if (pools->slots[slot] != PH_SLOT_USED)
                 continue;
-            ph_addr block = ph_pool_block_address(pools, pool, slot);
-            for (size_t h = 0; h < sizeof headers / sizeof *headers; h++) {
-                if (headers[h] < pool->block_bytes &&
-                    plainly_object(b, block + headers[h], headers[h],
-                                   pool->block_bytes - headers[h]) &&
-                    add_in_pool(b, pool, block + headers[h], 0))
-                    break;
-            }
+            scan_block(b, ph_pool_block_address(pools, pool, slot), pool->block_bytes);
             check_interrupt(b);
         }
     }
@@ -317,8 +325,8 @@ static bool header_says_tracked(const struct ph_python *python, ph_addr address)
     ph_addr header = address - (uint64_t)L->gc_head.size;
     if (L->traits.gc_header == PH_GC_HEADER_LINKS)
         return ph_python_word(python, header, L->gc_head.next) != 0;
-    const uint8_t *refs = ph_target_view(python->target, header + (uint64_t)L->gc_head.refs,
-                                         ph_word_bytes(python));
+    const uint8_t *refs =
+        ph_target_view(python->target, header + (uint64_t)L->gc_head.refs, ph_word_bytes(python));
     if (!refs)
         return false;
     int64_t value = ph_load_ssize(python, refs);
@@ -373,7 +381,8 @@ static void append_pool(struct builder *b, const struct ph_pool *pool, bool may_
         uint8_t flags = b->slot_flags[slot];
         uint32_t type_id = heap->slot_ids[slot];
         const struct ph_type *type = heap->objects.types.items[type_id];
-        ph_addr address = ph_pool_block_address(&heap->pools, pool, slot) + type->header_bytes;
+        ph_addr address = ph_pool_block_address(&heap->pools, pool, slot) +
+                          heap->allocator.prefix_bytes + type->header_bytes;
         if (may_collect && type->is_gc && !(flags & PH_OBJECT_TRACKED) &&
             header_says_tracked(b->python, address)) {
             flags |= PH_OBJECT_TRACKED;
@@ -420,11 +429,12 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
     enum ph_status status = ph_pools_scan(&heap->pools, b->python, b->host, err);
     if (status)
         return status;
+    if (!ph_type_at(&heap->objects, b->python->type_type))
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    ph_allocator_detect(&heap->allocator, &heap->objects, &heap->pools);
     b->slot_flags = ph_calloc(heap->pools.slot_count, 1);
     heap->slot_ids = ph_calloc(heap->pools.slot_count, sizeof *heap->slot_ids);
-    b->failed = !b->slot_flags || !heap->slot_ids ||
-                !ph_map_reserve(&heap->outside, PENDING_FIRST) ||
-                !ph_type_at(&heap->objects, b->python->type_type);
+    b->failed = !b->slot_flags || !heap->slot_ids || !ph_map_reserve(&heap->outside, PENDING_FIRST);
     progress(b, "finding objects", 30);
     b->reached = PH_OBJECT_REACHABLE;
     if (!b->failed) {
@@ -519,6 +529,7 @@ uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t
     const struct ph_pool *pool = ph_pools_find(&heap->pools, start);
     if (pool)
         return pool->block_bytes;
+    start -= ph_allocator_prefix(&heap->allocator, heap->objects.python, start);
     /* glibc keeps the size of a chunk in the word before it; its low three bits are flags
      * (malloc/malloc.c). */
     uint64_t word = ph_word_bytes(heap->objects.python), chunk = 0;

@@ -148,8 +148,8 @@ static ph_addr find_gc(const struct ph_python *python, ph_addr interp)
 static bool read_interpreter(struct ph_python *python, ph_addr address)
 {
     const struct ph_layout *L = &python->layout;
-    struct ph_interpreter interp = {
-        .address = address, .owns_gc = L->traits.gc_state == PH_GC_STATE_INTERPRETER};
+    struct ph_interpreter interp = {.address = address,
+                                    .owns_gc = L->traits.gc_state == PH_GC_STATE_INTERPRETER};
     uint64_t id = 0;
     if (ph_has(L->interp.id) &&
         !ph_target_u64(python->target, address + (uint64_t)L->interp.id, &id))
@@ -173,7 +173,8 @@ static bool read_interpreters(struct ph_python *python)
 {
     const struct ph_layout *L = &python->layout;
     bool statics = L->traits.gc_state == PH_GC_STATE_STATICS;
-    ph_addr main = statics ? 0 : ph_python_word(python, python->anchor, L->runtime.interpreters_main);
+    ph_addr main =
+        statics ? 0 : ph_python_word(python, python->anchor, L->runtime.interpreters_main);
     ph_addr at = statics ? ph_statics_interpreters(python)
                          : ph_python_word(python, python->anchor, L->runtime.interpreters_head);
     uint32_t main_index = 0;
@@ -330,8 +331,8 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
                                                info->word_bytes, info->big_endian, err);
         if (status)
             return status == PH_UNSUPPORTED
-                       ? ph_fail(err, status, "Python %s is not supported; %s are",
-                                 python->version, ph_layout_versions_text((char[100]){0}))
+                       ? ph_fail(err, status, "Python %s is not supported; %s are", python->version,
+                                 ph_layout_versions_text((char[100]){0}))
                        : status;
         if (read_by_tables(python, hex))
             return PH_OK;
