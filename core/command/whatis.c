@@ -91,7 +91,9 @@ static void classify_memory(const struct ph_heap *heap, ph_addr address, struct 
                     : heap->pools.slots[slot] == PH_SLOT_FREE ? "free block"
                                                               : "block in use, no object";
     } else if (!region) {
-        f->kind = "unmapped";
+        bool mapped = ph_target_is_mapped(heap->objects.python->target, address);
+        f->kind = mapped ? "memory" : "unmapped";
+        f->start = address;
     } else {
         f->start = region->start;
         f->bytes = region->end - region->start;

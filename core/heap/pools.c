@@ -1,5 +1,7 @@
 #include "heap/pools.h"
 
+#include "heap/arenas.h"
+
 enum {
     SMALL_POOL = 4096,  /* to 3.9 */
     LARGE_POOL = 16384, /* from 3.10 on */
@@ -92,13 +94,14 @@ static bool add_pool(struct ph_pools *pools, ph_addr address, const struct heade
     return true;
 }
 
-/* Look at each pool-aligned address of one region; a page that cannot be read is passed over. */
-static enum ph_status scan_region(struct ph_pools *pools, struct ph_python *python,
-                                  const struct ph_region *region, const struct ph_host *host)
+/* Look at each pool-aligned address from start to end; a page that cannot be read is passed over.
+ */
+static enum ph_status scan_range(struct ph_pools *pools, struct ph_python *python, ph_addr start,
+                                 ph_addr end, const struct ph_host *host)
 {
     uint64_t step = pools->pool_bytes;
-    ph_addr at = (region->start + step - 1) / step * step;
-    for (; at + step <= region->end && at >= region->start; at += step) {
+    ph_addr at = (start + step - 1) / step * step;
+    for (; at + step <= end && at >= start; at += step) {
         if (at % BYTES_A_VISIT == 0 && ph_host_interrupted(host))
             return PH_INTERRUPTED;
         const uint8_t *bytes = ph_target_view(python->target, at, pools->header_bytes);
@@ -160,12 +163,9 @@ static bool add_windows(struct ph_pools *pools)
     return true;
 }
 
-enum ph_status ph_pools_scan(struct ph_pools *pools, struct ph_python *python,
-                             const struct ph_host *host, struct ph_error *err)
+static enum ph_status scan_regions(struct ph_pools *pools, struct ph_python *python,
+                                   const struct ph_host *host)
 {
-    memset(pools, 0, sizeof *pools);
-    pools->pool_bytes = python->layout.traits.pools == PH_POOLS_LARGE ? LARGE_POOL : SMALL_POOL;
-    pools->header_bytes = ((uint32_t)python->layout.pool_header.size + 15) & ~15u;
     size_t count;
     const struct ph_region *regions = ph_target_regions(python->target, &count);
     const unsigned wanted = PH_REGION_READ | PH_REGION_WRITE | PH_REGION_ANON;
@@ -176,8 +176,51 @@ enum ph_status ph_pools_scan(struct ph_pools *pools, struct ph_python *python,
         if (regions[i].end - regions[i].start > VAST_REGION)
             pools->unsearched_bytes += regions[i].end - regions[i].start;
         else
-            status = scan_region(pools, python, &regions[i], host);
+            status = scan_range(pools, python, regions[i].start, regions[i].end, host);
     }
+    return status;
+}
+
+struct pool_test {
+    const struct ph_pools *pools;
+    const struct ph_python *python;
+};
+
+static bool test_pool(void *ctx, ph_addr address, uint32_t *arena_index)
+{
+    const struct pool_test *test = ctx;
+    const uint8_t *bytes = ph_target_view(test->python->target, address, test->pools->header_bytes);
+    if (!bytes)
+        return false;
+    struct header h = read_header(test->python, bytes);
+    *arena_index = h.arena_index;
+    return is_pool(test->pools, &h, address);
+}
+
+static enum ph_status scan_arenas(struct ph_pools *pools, struct ph_python *python,
+                                  const struct ph_host *host)
+{
+    struct ph_arenas arenas;
+    struct pool_test test = {pools, python};
+    enum ph_status status = PH_OK;
+    if (!ph_arenas_find(&arenas, python, pools->pool_bytes, test_pool, &test))
+        status = PH_NO_MEMORY;
+    for (uint32_t i = 0; i < arenas.starts.count && !status; i++)
+        status = scan_range(pools, python, arenas.starts.items[i],
+                            arenas.starts.items[i] + arenas.bytes, host);
+    ph_arenas_free(&arenas);
+    return status;
+}
+
+enum ph_status ph_pools_scan(struct ph_pools *pools, struct ph_python *python,
+                             const struct ph_host *host, struct ph_error *err)
+{
+    memset(pools, 0, sizeof *pools);
+    pools->pool_bytes = python->layout.traits.pools == PH_POOLS_LARGE ? LARGE_POOL : SMALL_POOL;
+    pools->header_bytes = ((uint32_t)python->layout.pool_header.size + 15) & ~15u;
+    enum ph_status status = ph_target_info(python->target)->lists_regions
+                                ? scan_regions(pools, python, host)
+                                : scan_arenas(pools, python, host);
     if (!status && (!mark_all(pools, python) || !add_windows(pools)))
         status = PH_NO_MEMORY;
     if (!status)

@@ -3,7 +3,8 @@
  * lies in.
  *
  * Pools are found by their headers at pool-aligned addresses of anonymous writable memory, so no
- * symbol is needed, and a stripped interpreter is as good as any. Each block is a slot, numbered in
+ * symbol is needed, and a stripped interpreter is as good as any; where nobody lists the target's
+ * memory, in the arenas that pymalloc itself lists (arenas.h). Each block is a slot, numbered in
  * ascending order of address over all pools; what is known of a slot is one byte.
  */
 #ifndef PH_HEAP_POOLS_H
