@@ -141,6 +141,24 @@ static void write_target(struct ph_doc *doc, const struct ph_target_info *info)
     ph_str_free(&text);
 }
 
+static void write_build(struct ph_doc *doc, const struct ph_python *python)
+{
+    const bool debug = python->build & PH_BUILD_DEBUG, traced = python->build & PH_BUILD_TRACE_REFS;
+    char text[80];
+    snprintf(text, sizeof text, "%s%s%s%s", python->version, debug || traced ? ", built" : "",
+             debug ? " for debugging" : "", traced ? " with trace-refs" : "");
+    ph_doc_text(doc, NULL, "Python", text);
+}
+
+static void write_allocator(struct ph_doc *doc, const struct ph_allocator *allocator)
+{
+    char text[40];
+    ph_doc_text(doc, "allocator", NULL, ph_allocator_name(allocator));
+    snprintf(text, sizeof text, "%s%s", allocator->is_malloc ? "malloc" : "pymalloc",
+             allocator->prefix_bytes ? " with debug hooks" : "");
+    ph_doc_text(doc, NULL, "Memory", text);
+}
+
 static enum ph_status run_info(struct ph_session *s, const struct ph_invocation *inv,
                                struct ph_doc *doc, struct ph_error *err)
 {
@@ -156,9 +174,8 @@ static enum ph_status run_info(struct ph_session *s, const struct ph_invocation 
         bytes += ph_heap_sizeof(heap, id);
     char text[64], number[32];
     ph_doc_python(doc, python);
-    snprintf(text, sizeof text, "%s%s", python->version,
-             python->build & PH_BUILD_DEBUG ? ", debug build" : "");
-    ph_doc_text(doc, NULL, "Python", text);
+    write_build(doc, python);
+    write_allocator(doc, &heap->allocator);
     write_target(doc, ph_target_info(python->target));
     ph_doc_count(doc, "objects", "Objects", heap->count);
     snprintf(text, sizeof text, "%s in %s types", ph_format_bytes(number, bytes),

@@ -50,20 +50,17 @@ void ph_allocator_detect(struct ph_allocator *allocator, struct ph_objects *obje
         for (size_t n = 0; n < sizeof samples / sizeof *samples; n++)
             count_sample(&tally, objects, pools, ph_python_word(python, interp, samples[n]));
     }
-    bool hooks = tally.fenced > tally.seen / 2;
-    *allocator = (struct ph_allocator){
-        .kind = tally.seen && !tally.in_pools ? PH_ALLOCATOR_MALLOC : PH_ALLOCATOR_PYMALLOC,
-        .prefix_bytes = hooks ? 2 * ph_word_bytes(python) : 0,
-    };
+    allocator->is_malloc = tally.seen && !tally.in_pools;
+    allocator->prefix_bytes = tally.fenced > tally.seen / 2 ? 2 * ph_word_bytes(python) : 0;
+    if (allocator->is_malloc)
+        objects->python->build |= PH_BUILD_MALLOC;
 }
 
 const char *ph_allocator_name(const struct ph_allocator *allocator)
 {
-    static const char *const names[][2] = {
-        [PH_ALLOCATOR_PYMALLOC] = {"pymalloc", "pymalloc_debug"},
-        [PH_ALLOCATOR_MALLOC] = {"malloc", "malloc_debug"},
-    };
-    return names[allocator->kind][allocator->prefix_bytes != 0];
+    if (allocator->prefix_bytes)
+        return allocator->is_malloc ? "malloc_debug" : "pymalloc_debug";
+    return allocator->is_malloc ? "malloc" : "pymalloc";
 }
 
 uint32_t ph_allocator_prefix(const struct ph_allocator *allocator, const struct ph_python *python,

@@ -12,18 +12,14 @@
 #include "heap/pools.h"
 #include "objects/object.h"
 
-enum ph_allocator_kind {
-    PH_ALLOCATOR_PYMALLOC,
-    PH_ALLOCATOR_MALLOC, /* built without pymalloc, or PYTHONMALLOC=malloc */
-};
-
 struct ph_allocator {
-    enum ph_allocator_kind kind;
+    bool is_malloc;        /* built without pymalloc, or PYTHONMALLOC=malloc */
     uint32_t prefix_bytes; /* from the start of a block to the memory that was asked for: 0, or
                               the hooks' two words */
 };
 
-/* Look at the blocks of some objects. objects must have its first type, pools be scanned. */
+/* Look at the blocks of some objects, and add what they show to the words of the build. objects
+ * must have its first type, pools be scanned. */
 void ph_allocator_detect(struct ph_allocator *allocator, struct ph_objects *objects,
                          const struct ph_pools *pools);
 

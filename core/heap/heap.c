@@ -53,8 +53,10 @@ static bool plausible_refcount(const struct builder *b, ph_addr address)
  * (Include/object.h, 3.12). */
 static bool certain_refcount(const struct builder *b, ph_addr address)
 {
-    uint64_t count = ph_python_word(b->python, address, b->python->layout.object.ob_refcnt);
-    return count >> 32 == 0 && plausible_refcount(b, address);
+    const struct ph_layout *L = &b->python->layout;
+    uint64_t count = ph_python_word(b->python, address, L->object.ob_refcnt);
+    return count >> 32 == 0 && plausible_refcount(b, address) &&
+           !ph_chunks_is_link(&b->heap->chunks, address + (uint64_t)L->object.ob_refcnt, count);
 }
 
 static const struct ph_type *type_of(struct builder *b, ph_addr address)
@@ -162,8 +164,10 @@ static void claim_buffer(void *ctx, ph_addr start, uint64_t bytes, const char *w
     uint32_t slot, offset;
     (void)bytes;
     (void)what;
-    if (pool && ph_pool_block(pools, pool, start, &slot, &offset) &&
-        pools->slots[slot] == PH_SLOT_USED)
+    if (!pool)
+        ph_chunks_claim(&b->heap->chunks, b->python, start);
+    else if (ph_pool_block(pools, pool, start, &slot, &offset) &&
+             pools->slots[slot] == PH_SLOT_USED)
         pools->slots[slot] = PH_SLOT_BUFFER;
 }
 
@@ -268,19 +272,55 @@ static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, 
            ph_object_own_bytes(&b->heap->objects, &o) <= room;
 }
 
+/* What may lie in a block before an object: nothing, a GC header, and the managed words too. */
+enum { HEADER_FORMS = 3 };
+static void header_forms(const struct builder *b, uint32_t forms[HEADER_FORMS])
+{
+    const uint32_t gc = (uint32_t)b->python->layout.gc_head.size;
+    forms[0] = 0;
+    forms[1] = gc;
+    forms[2] = gc + 2 * ph_word_bytes(b->python);
+}
+
 /* Add the object in a block in use that nothing found refers to, if it plainly is one. */
 static void scan_block(struct builder *b, ph_addr block, uint64_t bytes)
 {
-    const uint32_t gc = (uint32_t)b->python->layout.gc_head.size;
-    const uint32_t headers[] = {0, gc, gc + 2 * ph_word_bytes(b->python)};
+    uint32_t headers[HEADER_FORMS];
+    header_forms(b, headers);
     const uint32_t prefix = b->heap->allocator.prefix_bytes;
     if (prefix != ph_allocator_prefix(&b->heap->allocator, b->python, block + prefix))
         return;
-    for (size_t h = 0; h < sizeof headers / sizeof *headers; h++) {
+    for (int h = 0; h < HEADER_FORMS; h++) {
         uint32_t offset = prefix + headers[h];
         if (offset < bytes && plainly_object(b, block + offset, headers[h], bytes - offset) &&
             add(b, block + offset, 0))
             return;
+    }
+}
+
+/* Whether a known object lies in this block outside the pools. */
+static bool holds_object(const struct builder *b, ph_addr block)
+{
+    uint32_t headers[HEADER_FORMS];
+    header_forms(b, headers);
+    block += b->heap->allocator.prefix_bytes;
+    for (int h = 0; h < HEADER_FORMS; h++) {
+        if (ph_map_find(&b->heap->outside, block + headers[h], NULL))
+            return true;
+    }
+    return false;
+}
+
+/* malloc's blocks in use that nothing found refers to. */
+static void scan_unclaimed_chunks(struct builder *b)
+{
+    const struct ph_chunks *chunks = &b->heap->chunks;
+    for (uint32_t i = 0; i < chunks->starts.count && !b->failed && !b->interrupted; i++) {
+        ph_addr block = chunks->starts.items[i];
+        if (!chunks->claimed[i] && !ph_pools_find(&b->heap->pools, block) &&
+            !holds_object(b, block))
+            scan_block(b, block, ph_chunk_bytes(b->python, block));
+        check_interrupt(b);
     }
 }
 
@@ -432,6 +472,10 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
     if (!ph_type_at(&heap->objects, b->python->type_type))
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     ph_allocator_detect(&heap->allocator, &heap->objects, &heap->pools);
+    if (heap->allocator.is_malloc)
+        status = ph_chunks_scan(&heap->chunks, b->python, b->host, err);
+    if (status)
+        return status;
     b->slot_flags = ph_calloc(heap->pools.slot_count, 1);
     heap->slot_ids = ph_calloc(heap->pools.slot_count, sizeof *heap->slot_ids);
     b->failed = !b->slot_flags || !heap->slot_ids || !ph_map_reserve(&heap->outside, PENDING_FIRST);
@@ -444,6 +488,7 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
         progress(b, "finding objects", 80);
         b->reached = 0;
         scan_unclaimed(b);
+        scan_unclaimed_chunks(b);
         close_over(b);
     }
     if (b->interrupted)
@@ -477,6 +522,7 @@ void ph_heap_destroy(struct ph_heap *heap)
         return;
     ph_objects_deinit(&heap->objects);
     ph_pools_free(&heap->pools);
+    ph_chunks_free(&heap->chunks);
     ph_map_free(&heap->outside);
     free(heap->addresses);
     free(heap->type_ids);

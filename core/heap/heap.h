@@ -12,6 +12,7 @@
 #define PH_HEAP_HEAP_H
 
 #include "heap/allocator.h"
+#include "heap/malloc.h"
 #include "heap/pools.h"
 #include "objects/object.h"
 
@@ -28,6 +29,7 @@ struct ph_heap {
     struct ph_objects objects;
     struct ph_pools pools;
     struct ph_allocator allocator;
+    struct ph_chunks chunks; /* where objects lie in malloc's memory; else empty */
     uint32_t count;
     ph_addr *addresses;    /* ascending */
     uint32_t *type_ids;    /* index into objects.types */

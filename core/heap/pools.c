@@ -10,9 +10,8 @@ enum {
     MAX_ARENA_INDEX = 1 << 20,
     BYTES_A_VISIT = 1 << 20, /* scanned between two looks at Ctrl-C */
 };
-#define VAST_REGION  (256ull << 30) /* reserved address space rather than memory */
-#define WINDOW_GAP   (64ull << 20)  /* pools farther apart get windows of their own */
-#define WINDOW_LIMIT (1ull << 40)   /* no window is wider */
+#define WINDOW_GAP   (64ull << 20) /* pools farther apart get windows of their own */
+#define WINDOW_LIMIT (1ull << 40)  /* no window is wider */
 
 /* A pool header, decoded. */
 struct header {
@@ -173,7 +172,7 @@ static enum ph_status scan_regions(struct ph_pools *pools, struct ph_python *pyt
     for (size_t i = 0; i < count && !status; i++) {
         if ((regions[i].flags & wanted) != wanted)
             continue;
-        if (regions[i].end - regions[i].start > VAST_REGION)
+        if (ph_region_is_vast(&regions[i]))
             pools->unsearched_bytes += regions[i].end - regions[i].start;
         else
             status = scan_range(pools, python, regions[i].start, regions[i].end, host);

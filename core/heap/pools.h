@@ -44,6 +44,13 @@ struct ph_pools {
     uint32_t header_bytes;
 };
 
+#define PH_VAST_REGION (256ull << 30)
+/* Whether a mapping is reserved address space rather than memory. */
+static inline bool ph_region_is_vast(const struct ph_region *region)
+{
+    return region->end - region->start > PH_VAST_REGION;
+}
+
 /* Find all pools. What could not be read is skipped, and counted by the target. */
 enum ph_status ph_pools_scan(struct ph_pools *pools, struct ph_python *python,
                              const struct ph_host *host, struct ph_error *err) PH_MUST_USE;
