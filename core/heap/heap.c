@@ -299,13 +299,13 @@ static void scan_block(struct builder *b, ph_addr block, uint64_t bytes)
 }
 
 /* Whether a known object lies in this block outside the pools. */
-static bool holds_object(const struct builder *b, ph_addr block)
+static bool holds_object(const struct builder *b, ph_addr block, uint64_t bytes)
 {
     uint32_t headers[HEADER_FORMS];
     header_forms(b, headers);
-    block += b->heap->allocator.prefix_bytes;
     for (int h = 0; h < HEADER_FORMS; h++) {
-        if (ph_map_find(&b->heap->outside, block + headers[h], NULL))
+        uint64_t offset = b->heap->allocator.prefix_bytes + headers[h];
+        if (offset < bytes && ph_map_find(&b->heap->outside, block + offset, NULL))
             return true;
     }
     return false;
@@ -317,9 +317,10 @@ static void scan_unclaimed_chunks(struct builder *b)
     const struct ph_chunks *chunks = &b->heap->chunks;
     for (uint32_t i = 0; i < chunks->starts.count && !b->failed && !b->interrupted; i++) {
         ph_addr block = chunks->starts.items[i];
+        uint64_t bytes = ph_chunk_bytes(b->python, block);
         if (!chunks->claimed[i] && !ph_pools_find(&b->heap->pools, block) &&
-            !holds_object(b, block))
-            scan_block(b, block, ph_chunk_bytes(b->python, block));
+            !holds_object(b, block, bytes))
+            scan_block(b, block, bytes);
         check_interrupt(b);
     }
 }
