@@ -5,10 +5,7 @@ enum {
     OBJECTS_A_LOOK = 1 << 16, /* handled between two looks at Ctrl-C */
     PENDING_FIRST = 1 << 12,
     PENDING_AHEAD = 8, /* objects whose turn comes soon are fetched into the cache meanwhile */
-    /* slot_flags keeps in its high bits where in its block an object begins. */
-    OFFSET_SHIFT = 6,
-    OFFSET_UNIT = 16,
-    FLAGS_MASK = (1 << OFFSET_SHIFT) - 1,
+    UNTRACKED_REFS = -2, /* gc_refs of an object on no list (Include/objimpl.h, to 3.7) */
     CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
 };
 #define MAX_REFCOUNT                                                                               \
@@ -96,8 +93,7 @@ static bool add_in_pool(struct builder *b, const struct ph_pool *pool, ph_addr a
         return false;
     pools->slots[slot] = PH_SLOT_OBJECT;
     b->heap->slot_ids[slot] = type->id; /* the object's own id takes its place in append_pool() */
-    b->slot_flags[slot] =
-        (uint8_t)(flags | b->reached | PH_OBJECT_IN_POOL | (offset / OFFSET_UNIT) << OFFSET_SHIFT);
+    b->slot_flags[slot] = (uint8_t)(flags | b->reached | PH_OBJECT_IN_POOL);
     push(b, address, type);
     return true;
 }
@@ -296,15 +292,37 @@ static void scan_unclaimed(struct builder *b)
     }
 }
 
-/* During a collection the objects under it are on a list whose head is on the C stack; their links
- * still say that they are tracked. */
-static bool any_collecting(const struct ph_python *python)
+/* Whether the collector's state says that it collects: to 3.6 nothing does that has a symbol. */
+static bool collector_tells(const struct ph_python *python)
 {
+    return python->layout.traits.gc_state != PH_GC_STATE_STATICS;
+}
+
+/* During a collection the objects under it are on a list whose head is on the C stack; their
+ * headers still say that they are tracked. */
+static bool may_be_collecting(const struct ph_python *python)
+{
+    if (!collector_tells(python))
+        return true;
     for (uint32_t i = 0; i < python->interpreters.count; i++) {
         if (python->interpreters.items[i].gc.collecting)
             return true;
     }
     return false;
+}
+
+static bool header_says_tracked(const struct ph_python *python, ph_addr address)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr header = address - (uint64_t)L->gc_head.size;
+    if (L->traits.gc_header == PH_GC_HEADER_LINKS)
+        return ph_python_word(python, header, L->gc_head.next) != 0;
+    const uint8_t *refs = ph_target_view(python->target, header + (uint64_t)L->gc_head.refs,
+                                         ph_word_bytes(python));
+    if (!refs)
+        return false;
+    int64_t value = ph_load_ssize(python, refs);
+    return (L->traits.gc_header == PH_GC_HEADER_REFS ? value : value >> 1) != UNTRACKED_REFS;
 }
 
 /* ---- the arrays ---- */
@@ -343,10 +361,9 @@ static void append_outside_below(struct builder *b, uint32_t *next, ph_addr limi
     }
 }
 
-static void append_pool(struct builder *b, const struct ph_pool *pool, bool collecting)
+static void append_pool(struct builder *b, const struct ph_pool *pool, bool may_collect)
 {
     struct ph_heap *heap = b->heap;
-    const struct ph_layout *L = &b->python->layout;
     for (uint32_t n = 0; n < pool->block_count; n++) {
         uint32_t slot = pool->first_slot + n;
         if (heap->pools.slots[slot] != PH_SLOT_OBJECT) {
@@ -354,14 +371,14 @@ static void append_pool(struct builder *b, const struct ph_pool *pool, bool coll
             continue;
         }
         uint8_t flags = b->slot_flags[slot];
-        ph_addr address = ph_pool_block_address(&heap->pools, pool, slot) +
-                          (uint64_t)(flags >> OFFSET_SHIFT) * OFFSET_UNIT;
-        flags &= FLAGS_MASK;
         uint32_t type_id = heap->slot_ids[slot];
-        if (collecting && heap->objects.types.items[type_id]->is_gc &&
-            !(flags & PH_OBJECT_TRACKED) &&
-            ph_python_word(b->python, address, L->gc_head.next - L->gc_head.size))
+        const struct ph_type *type = heap->objects.types.items[type_id];
+        ph_addr address = ph_pool_block_address(&heap->pools, pool, slot) + type->header_bytes;
+        if (may_collect && type->is_gc && !(flags & PH_OBJECT_TRACKED) &&
+            header_says_tracked(b->python, address)) {
             flags |= PH_OBJECT_TRACKED;
+            b->python->interpreters.items[0].gc.collecting |= !collector_tells(b->python);
+        }
         heap->slot_ids[slot] = heap->count;
         append(heap, address, type_id, flags);
     }
@@ -375,14 +392,14 @@ static bool make_arrays(struct builder *b)
         count += heap->pools.slots[i] == PH_SLOT_OBJECT;
     if (!allocate_arrays(heap, count))
         return false;
-    bool collecting = any_collecting(b->python);
+    bool may_collect = may_be_collecting(b->python);
     if (b->outside.count)
         qsort(b->outside.items, b->outside.count, sizeof *b->outside.items, by_address);
     uint32_t next = 0;
     for (uint32_t i = 0; i < heap->pools.pools.count; i++) {
         const struct ph_pool *pool = &heap->pools.pools.items[i];
         append_outside_below(b, &next, pool->address);
-        append_pool(b, pool, collecting);
+        append_pool(b, pool, may_collect);
     }
     append_outside_below(b, &next, UINT64_MAX);
     return true;

@@ -12,6 +12,10 @@ struct root_field {
     const char *name;
     size_t layout_member;
 };
+#define RUNTIME(name, f)                                                                           \
+    {                                                                                              \
+        name, offsetof(struct ph_layout, runtime.f)                                                \
+    }
 #define INTERP(name, f)                                                                            \
     {                                                                                              \
         name, offsetof(struct ph_layout, interp.f)                                                 \
@@ -55,15 +59,26 @@ static const struct root_field interp_fields[] = {
     INTERP("empty str", empty_str),
 };
 
+/* _PyRuntimeState, in 3.7 (Include/internal/pystate.h). */
+static const struct root_field runtime_fields[] = {
+    RUNTIME("warnings filters", warnings_filters),
+    RUNTIME("warnings once registry", warnings_once_registry),
+    RUNTIME("warnings default action", warnings_default_action),
+};
+
 /* PyThreadState (Include/cpython/pystate.h). */
 static const struct root_field thread_fields[] = {
     THREAD("current exception type", curexc_type),
     THREAD("current exception", curexc_value),
     THREAD("current traceback", curexc_traceback),
     THREAD("current exception", current_exception),
+    THREAD("handled exception type", exc_type),
+    THREAD("handled exception", exc_value),
+    THREAD("handled traceback", exc_traceback),
     THREAD("thread dict", dict),
     THREAD("asynchronous exception", async_exc),
     THREAD("context", context),
+    THREAD("coroutine wrapper", coroutine_wrapper),
     THREAD("async generator first iteration hook", async_gen_firstiter),
     THREAD("async generator finalizer hook", async_gen_finalizer),
     THREAD("profile function", c_profileobj),
@@ -164,7 +179,7 @@ static void visit_interpreter(struct root_walk *w, const struct ph_interpreter *
     visit_words(w, "ast module state", L->interp.ast, L->ast_state.size);
     visit_atexit(w);
     emit(w, "gc.garbage", interp->gc.garbage, PH_REF_STRONG);
-    if (interp->gc.address)
+    if (interp->gc.address && ph_has(L->gc_state.callbacks))
         emit(w, "gc.callbacks",
              ph_python_word(w->python, interp->gc.address, L->gc_state.callbacks), PH_REF_STRONG);
 }
@@ -174,6 +189,8 @@ static void visit_interpreter(struct root_walk *w, const struct ph_interpreter *
 static void visit_exceptions(struct root_walk *w, ph_addr tstate)
 {
     const struct ph_layout *L = &w->python->layout;
+    if (!ph_has(L->tstate.exc_state))
+        return;
     ph_addr item = tstate + (uint64_t)L->tstate.exc_state;
     if (ph_has(L->err_stackitem.exc_type))
         emit(w, "handled exception type",
@@ -216,6 +233,8 @@ void ph_heap_roots(struct ph_objects *objects, ph_root_fn visit, void *ctx)
 {
     const struct ph_python *python = objects->python;
     struct root_walk w = {.objects = objects, .python = python, .visit = visit, .ctx = ctx};
+    w.root = (struct ph_root){.kind = PH_ROOT_STATE, .address = python->anchor};
+    visit_fields(&w, runtime_fields, sizeof runtime_fields / sizeof *runtime_fields);
     for (uint32_t i = 0; i < python->interpreters.count; i++)
         visit_interpreter(&w, &python->interpreters.items[i]);
     for (uint32_t i = 0; i < python->threads.count; i++) {

@@ -225,12 +225,18 @@ const char *ph_layout_version_name(size_t i)
     return NULL;
 }
 
-const char *ph_layout_newest_version(void)
+const char *ph_layout_versions_text(char buf[100])
 {
-    const struct ph_layout_file *file = ph_layout_files;
-    while (file[1].version)
-        file++;
-    return file->version;
+    size_t used = 0;
+    for (const struct ph_layout_file *first = ph_layout_files, *last; first->version;
+         first = last + 1) {
+        for (last = first; last[1].version && last[1].first == last->last + 1;)
+            last++;
+        int n = snprintf(buf + used, 100 - used, "%s%s%s%s", used ? ", " : "", first->version,
+                         last == first ? "" : " to ", last == first ? "" : last->version);
+        used += n > 0 && (size_t)n < 100 - used ? (size_t)n : 0;
+    }
+    return buf;
 }
 
 /* ---- the walk ---- */

@@ -37,6 +37,7 @@ enum ph_build {
     PH_BUILD_TRACE_REFS = 2,
     PH_BUILD_FREE_THREADED = 4,
     PH_BUILD_32_BIT = 8, /* 4-byte words; ph_layout_load() adds it */
+    PH_BUILD_SHORT_GC_HEAD = 16, /* to 3.7: GC headers of three words; found by self-checks */
 };
 
 /* How a version represents things; the values are named in traits.def and in the .layout files. */
@@ -82,7 +83,8 @@ enum ph_status ph_layout_load(struct ph_layout *out, uint32_t version_hex, unsig
 
 /* The versions that have a table, oldest first: "3.8", "3.9", ... NULL at the end. */
 const char *ph_layout_version_name(size_t i);
-const char *ph_layout_newest_version(void);
+/* All of them in words: "2.7, 3.6 to 3.13". Returns buf. */
+const char *ph_layout_versions_text(char buf[100]);
 
 /* Walk over all that schema.def names, for `layout` and for tests. */
 struct ph_layout_entry {

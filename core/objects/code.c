@@ -177,7 +177,7 @@ int64_t ph_code_line(struct ph_objects *objects, ph_addr code, int64_t byte_offs
 static uint64_t extra_bytes(const struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
-    ph_addr extra = ph_object_ptr(objects, o, L->code.co_extra);
+    ph_addr extra = ph_object_optional_ptr(objects, o, L->code.co_extra);
     int64_t n = extra ? (int64_t)ph_python_word(objects->python, extra, L->code_extra.ce_size) : 0;
     return n > 0 && n < MAX_SLOTS
                ? (uint64_t)L->code_extra.ce_extras + (uint64_t)n * ph_word_bytes(objects->python)
@@ -240,7 +240,7 @@ static void code_buffers(struct ph_objects *objects, const struct ph_object *o,
 {
     const struct ph_layout *L = &objects->python->layout;
     uint64_t map, opcache = opcache_bytes(objects, o, &map);
-    ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_extra), extra_bytes(objects, o),
+    ph_visit_buffer(v, ph_object_optional_ptr(objects, o, L->code.co_extra), extra_bytes(objects, o),
                     "extra");
     if (ph_has(L->code.co_cell2arg))
         ph_visit_buffer(v, ph_object_ptr(objects, o, L->code.co_cell2arg),

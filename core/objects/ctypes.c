@@ -77,10 +77,13 @@ static struct description describe_dict(const struct ph_objects *objects, const 
                     ph_object_ssize(objects, o, L->stg_dict.length));
 }
 
-/* PyCStgDict_sizeof() counts its own fields once more than the dict did. */
+/* PyCStgDict_sizeof() counts its own fields once more than the dict did; before 3.7 there was none.
+ */
 static uint64_t stg_dict_size(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
+    if (L->version < 0x03070000)
+        return ph_dict_size(objects, o);
     struct description d = describe_dict(objects, o);
     return ph_dict_size(objects, o) + (uint64_t)(L->stg_dict.size - L->dict.size) +
            description_bytes(&d);

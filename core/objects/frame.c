@@ -249,6 +249,9 @@ const struct ph_family ph_family_frame = {
                                             PH_REF_FIELD("f_builtins", frame, f_builtins),
                                             PH_REF_FIELD("f_globals", frame, f_globals),
                                             PH_REF_FIELD("f_locals", frame, f_locals),
+                                            PH_REF_FIELD("f_exc_type", frame, f_exc_type),
+                                            PH_REF_FIELD("f_exc_value", frame, f_exc_value),
+                                            PH_REF_FIELD("f_exc_traceback", frame, f_exc_traceback),
                                             PH_REF_FIELD("extra locals", frame, f_extra_locals),
                                             PH_REF_FIELD("locals cache", frame, f_locals_cache),
                                             {0}},
@@ -270,18 +273,19 @@ static void generator_refs(struct ph_objects *objects, const struct ph_object *o
 {
     const struct ph_layout *L = &objects->python->layout;
     /* The exception that it handles while suspended: value alone from 3.11 on, type and traceback
-     * before. */
+     * before; to 3.6 it is the frame's. */
     int64_t exc = L->gen.gi_exc_state;
     if (ph_has(L->err_stackitem.exc_type))
         ph_visit_field(v, ph_object_ptr(objects, o, exc + L->err_stackitem.exc_type), "exc_type");
-    ph_visit_field(v, ph_object_ptr(objects, o, exc + L->err_stackitem.exc_value), "exc_value");
+    if (ph_has(L->err_stackitem.exc_value))
+        ph_visit_field(v, ph_object_ptr(objects, o, exc + L->err_stackitem.exc_value), "exc_value");
     if (ph_has(L->err_stackitem.exc_traceback))
         ph_visit_field(v, ph_object_ptr(objects, o, exc + L->err_stackitem.exc_traceback),
                        "exc_traceback");
     /* Where a coroutine was made, or what finalizes an async generator: one word, which plain
      * generators leave unset. */
     if (strcmp(o->type->body->name, "generator") != 0)
-        ph_visit(v, ph_object_ptr(objects, o, L->coro.cr_origin), PH_LABEL_NOTE,
+        ph_visit(v, ph_object_optional_ptr(objects, o, L->coro.cr_origin), PH_LABEL_NOTE,
                  (uint64_t)(uintptr_t) "origin or finalizer", PH_REF_STRONG);
     struct ph_frame frame;
     if (!frames_are_objects(objects) && ph_object_frame(objects, o, &frame))
@@ -297,7 +301,8 @@ static void generator_summary(struct ph_objects *objects, const struct ph_object
     if (ph_object_frame(objects, o, &frame)) {
         ph_frame_describe(objects, &frame, out);
     } else {
-        ph_str_object_text(objects, ph_object_ptr(objects, o, L->gen.gi_qualname), max_chars, out);
+        ph_str_object_text(objects, ph_object_optional_ptr(objects, o, L->gen.gi_qualname),
+                           max_chars, out);
         ph_str_append(out, ", finished");
     }
     ph_str_append(out, ">");

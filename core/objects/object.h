@@ -118,6 +118,12 @@ static inline ph_addr ph_object_ptr(const struct ph_objects *objects, const stru
 {
     return ph_load_ptr(objects->python, o->at + offset);
 }
+/* The same for a field that the version may lack, which is then 0. */
+static inline ph_addr ph_object_optional_ptr(const struct ph_objects *objects,
+                                             const struct ph_object *o, int32_t offset)
+{
+    return ph_has(offset) ? ph_object_ptr(objects, o, offset) : 0;
+}
 static inline int64_t ph_object_ssize(const struct ph_objects *objects, const struct ph_object *o,
                                       int64_t offset)
 {

@@ -59,7 +59,7 @@ const struct ph_family ph_family_sqlite_node = {
 
 /* Positions of groups that did not match (Modules/_sre.c). */
 const struct ph_family ph_family_re_match = {
-    .type_names = PH_TYPE_NAMES("re.Match"),
+    .type_names = PH_TYPE_NAMES("re.Match", "_sre.SRE_Match"),
     .struct_size = PH_STRUCT_OF(re_match),
     .fields =
         PH_REF_FIELDS(PH_REF_FIELD("string", re_match, string),

@@ -1,5 +1,6 @@
 #include "runtime/python.h"
 
+#include "runtime/statics.h"
 #include "runtime/version.h"
 
 #include <stdio.h>
@@ -66,9 +67,7 @@ bool ph_python_is_type(const struct ph_python *python, ph_addr type)
     return false;
 }
 
-/* Whether the object's type has this tp_name. Only for the first checks, where no type table stands
- * yet. */
-static bool has_type_name(const struct ph_python *python, ph_addr object, const char *name)
+bool ph_python_has_type_name(const struct ph_python *python, ph_addr object, const char *name)
 {
     ph_addr type = ph_python_word(python, object, python->layout.object.ob_type);
     size_t len;
@@ -88,16 +87,10 @@ static bool is_gc_list(const struct ph_python *python, ph_addr head)
            (ph_python_word(python, prev, L->gc_head.next) & ~(ph_addr)3) == head;
 }
 
-static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_gc *gc)
+/* The lists of all generations, the first at `first`. */
+static bool read_generations(const struct ph_python *python, ph_addr first, struct ph_gc *gc)
 {
     const struct ph_layout *L = &python->layout;
-    *gc = (struct ph_gc){.address = address};
-    /* generation0 holds the address of the youngest list; some distributions' builds place the
-     * array itself a word half earlier than the declared struct says, so the pointer is believed
-     * and the table is the fallback. */
-    ph_addr first = optional_word(python, address, L->gc_state.generation0);
-    if (!first || !is_gc_list(python, first))
-        first = address + (uint64_t)L->gc_state.generations;
     for (int i = 0; i < PH_GENERATIONS; i++) {
         ph_addr head = first + (uint64_t)i * (uint64_t)L->gc_generation.size;
         /* During a collection the links of a young list may be in use for reference counts, yet the
@@ -111,6 +104,23 @@ static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_g
             .count = ph_python_u32(python, head, L->gc_generation.count),
         };
     }
+    return true;
+}
+
+static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_gc *gc)
+{
+    const struct ph_layout *L = &python->layout;
+    *gc = (struct ph_gc){.address = address};
+    if (L->traits.gc_state == PH_GC_STATE_STATICS)
+        return read_generations(python, address, gc);
+    /* generation0 holds the address of the youngest list; some distributions' builds place the
+     * array itself a word half earlier than the declared struct says, so the pointer is believed
+     * and the table is the fallback. */
+    ph_addr first = optional_word(python, address, L->gc_state.generation0);
+    if (!first || !is_gc_list(python, first))
+        first = address + (uint64_t)L->gc_state.generations;
+    if (!read_generations(python, first, gc))
+        return false;
     ph_addr permanent = address + (uint64_t)L->gc_state.permanent_generation;
     if (is_gc_list(python, permanent))
         gc->lists[PH_GEN_PERMANENT].head = permanent;
@@ -119,38 +129,71 @@ static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_g
     return true;
 }
 
+/* Where the collector of the interpreter at `interp` has its state. */
+static ph_addr find_gc(const struct ph_python *python, ph_addr interp)
+{
+    const struct ph_layout *L = &python->layout;
+    switch (L->traits.gc_state) {
+    case PH_GC_STATE_STATICS:
+        return ph_python_word(python, python->anchor, 0);
+    case PH_GC_STATE_RUNTIME:
+        return python->anchor + (uint64_t)L->runtime.gc;
+    case PH_GC_STATE_INTERPRETER:
+        return interp + (uint64_t)L->interp.gc;
+    }
+    return 0;
+}
+
+static bool read_interpreter(struct ph_python *python, ph_addr address)
+{
+    const struct ph_layout *L = &python->layout;
+    struct ph_interpreter interp = {
+        .address = address, .owns_gc = L->traits.gc_state == PH_GC_STATE_INTERPRETER};
+    uint64_t id = 0;
+    if (ph_has(L->interp.id) &&
+        !ph_target_u64(python->target, address + (uint64_t)L->interp.id, &id))
+        return false;
+    interp.id = (int64_t)id;
+    bool first = python->interpreters.count == 0;
+    if ((interp.owns_gc || first) && !read_gc(python, find_gc(python, address), &interp.gc))
+        return false;
+    return ph_array_push(&python->interpreters, interp);
+}
+
+/* Interpreters without a number get one by age, as later versions count. */
+static void number_interpreters(struct ph_python *python)
+{
+    uint32_t count = python->interpreters.count;
+    for (uint32_t i = 0; i < count && !ph_has(python->layout.interp.id); i++)
+        python->interpreters.items[i].id = count - 1 - i;
+}
+
 static bool read_interpreters(struct ph_python *python)
 {
     const struct ph_layout *L = &python->layout;
-    ph_addr main = ph_python_word(python, python->runtime, L->runtime.interpreters_main);
-    ph_addr at = ph_python_word(python, python->runtime, L->runtime.interpreters_head);
+    bool statics = L->traits.gc_state == PH_GC_STATE_STATICS;
+    ph_addr main = statics ? 0 : ph_python_word(python, python->anchor, L->runtime.interpreters_main);
+    ph_addr at = statics ? ph_statics_interpreters(python)
+                         : ph_python_word(python, python->anchor, L->runtime.interpreters_head);
     uint32_t main_index = 0;
     while (at && python->interpreters.count < MAX_INTERPRETERS) {
-        struct ph_interpreter interp = {.address = at, .owns_gc = ph_has(L->interp.gc)};
-        uint64_t id = 0;
-        if (!ph_target_u64(python->target, at + (uint64_t)L->interp.id, &id))
-            return false;
-        interp.id = (int64_t)id;
-        ph_addr gc = interp.owns_gc ? at + (uint64_t)L->interp.gc
-                                    : python->runtime + (uint64_t)L->runtime.gc;
-        bool first = python->interpreters.count == 0;
-        if ((interp.owns_gc || first) && !read_gc(python, gc, &interp.gc))
-            return false;
-        if (at == main)
+        /* The oldest, where nothing says which is the main one. */
+        if (at == main || statics)
             main_index = python->interpreters.count;
-        if (!ph_array_push(&python->interpreters, interp))
+        if (!read_interpreter(python, at))
             return false;
         at = ph_python_word(python, at, L->interp.next);
     }
     if (python->interpreters.count == 0)
         return false;
+    number_interpreters(python);
     /* CPython links the newest first; users expect the main interpreter first. The shared collector
      * of 3.8 stays with whichever is first. */
     struct ph_interpreter *items = python->interpreters.items;
     struct ph_interpreter first = items[0];
     items[0] = items[main_index];
     items[main_index] = first;
-    if (!ph_has(L->interp.gc) && main_index != 0) {
+    if (L->traits.gc_state != PH_GC_STATE_INTERPRETER && main_index != 0) {
         items[0].gc = items[main_index].gc;
         items[main_index].gc = (struct ph_gc){0};
     }
@@ -201,47 +244,78 @@ static bool read_type_type(struct ph_python *python)
     for (uint32_t i = 0; i < python->interpreters.count; i++) {
         ph_addr interp = python->interpreters.items[i].address;
         ph_addr builtins = ph_python_word(python, interp, L->interp.builtins);
-        if (!builtins || !has_type_name(python, builtins, "dict"))
+        if (!builtins || !ph_python_has_type_name(python, builtins, "dict"))
             continue;
         ph_addr dict_type = ph_python_word(python, builtins, L->object.ob_type);
         python->type_type = ph_python_word(python, dict_type, L->object.ob_type);
-        if (has_type_name(python, python->type_type, "type") &&
+        if (ph_python_has_type_name(python, python->type_type, "type") &&
             ph_python_word(python, python->type_type, L->object.ob_type) == python->type_type)
             return true;
     }
     return false;
 }
 
+/* Whether the objects of the GC lists begin where their headers end, by the first of each. */
+static bool gc_headers_fit(const struct ph_python *python)
+{
+    const struct ph_layout *L = &python->layout;
+    for (uint32_t i = 0; i < python->interpreters.count; i++) {
+        for (int g = 0; g <= PH_GEN_PERMANENT; g++) {
+            ph_addr head = python->interpreters.items[i].gc.lists[g].head;
+            ph_addr next =
+                head ? ph_python_word(python, head, L->gc_head.next) & ~(ph_addr)3 : head;
+            if (next != head &&
+                !ph_python_is_type(python, ph_python_word(python, next + (uint64_t)L->gc_head.size,
+                                                          L->object.ob_type)))
+                return false;
+        }
+    }
+    return true;
+}
+
 /* Read everything by this version's table; false where the target contradicts it. */
-static bool read_by_table(struct ph_python *python, uint32_t version_hex)
+static bool read_by_table(struct ph_python *python, uint32_t version_hex, unsigned build)
 {
     const struct ph_target_info *info = ph_target_info(python->target);
     ph_array_free(&python->interpreters);
     ph_array_free(&python->threads);
     python->version_hex = version_hex;
-    if (ph_layout_load(&python->layout, version_hex, python->build, info->word_bytes,
-                       info->big_endian, NULL))
+    if (ph_layout_load(&python->layout, version_hex, build, info->word_bytes, info->big_endian,
+                       NULL))
         return false;
-    return read_interpreters(python) && read_threads(python) && read_type_type(python);
+    return read_interpreters(python) && read_threads(python) && read_type_type(python) &&
+           gc_headers_fit(python);
+}
+
+/* The same for each way in which the version may have been built that no symbol tells. */
+static bool read_by_tables(struct ph_python *python, uint32_t version_hex)
+{
+    if (read_by_table(python, version_hex, python->build))
+        return true;
+    unsigned build = python->build | PH_BUILD_SHORT_GC_HEAD;
+    if (python->layout.traits.gc_header == PH_GC_HEADER_LINKS ||
+        !read_by_table(python, version_hex, build))
+        return false;
+    python->build = build;
+    return true;
 }
 
 static enum ph_status choose_table(struct ph_python *python, struct ph_error *err)
 {
     const struct ph_target_info *info = ph_target_info(python->target);
-    uint32_t hex = ph_version_read(python->target, python->runtime);
+    uint32_t hex = ph_version_read(python->target, python->anchor);
     if (hex) {
         ph_version_format(python->version, hex);
         enum ph_status status = ph_layout_load(&python->layout, hex, python->build,
                                                info->word_bytes, info->big_endian, err);
         if (status)
             return status == PH_UNSUPPORTED
-                       ? ph_fail(err, status, "Python %s is not supported yet; %s to %s are",
-                                 python->version, ph_layout_version_name(0),
-                                 ph_layout_newest_version())
+                       ? ph_fail(err, status, "Python %s is not supported; %s are",
+                                 python->version, ph_layout_versions_text((char[100]){0}))
                        : status;
-        if (read_by_table(python, hex))
+        if (read_by_tables(python, hex))
             return PH_OK;
-        return ph_fail_at(err, PH_BAD_DATA, python->runtime,
+        return ph_fail_at(err, PH_BAD_DATA, python->anchor,
                           "Python %s is there, but its interpreter state is not as that version's; "
                           "it is starting, ending, damaged, or built with unknown options",
                           python->version);
@@ -252,12 +326,12 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
     for (size_t i = 0; (name = ph_layout_version_name(i)) != NULL; i++) {
         char full[40];
         snprintf(full, sizeof full, "%s.0", name);
-        if (read_by_table(python, ph_version_parse(full, strlen(full)))) {
+        if (read_by_tables(python, ph_version_parse(full, strlen(full)))) {
             snprintf(python->version, sizeof python->version, "%.20s", name);
             return PH_OK;
         }
     }
-    return ph_fail_at(err, PH_UNSUPPORTED, python->runtime,
+    return ph_fail_at(err, PH_UNSUPPORTED, python->anchor,
                       "a Python interpreter is there, but of no version that is supported");
 }
 
@@ -292,10 +366,11 @@ static enum ph_status refuse_unsupported_build(const struct ph_python *python, s
     return PH_OK;
 }
 
-static enum ph_status find_runtime(struct ph_target *target, ph_addr *runtime, struct ph_error *err)
+static enum ph_status find_anchor(struct ph_target *target, ph_addr *anchor, struct ph_error *err)
 {
-    if (ph_target_symbol(target, "_PyRuntime", runtime, NULL) == PH_OK ||
-        ph_target_section(target, ".PyRuntime", runtime, NULL) == PH_OK)
+    if (ph_target_symbol(target, "_PyRuntime", anchor, NULL) == PH_OK ||
+        ph_target_section(target, ".PyRuntime", anchor, NULL) == PH_OK ||
+        ph_target_symbol(target, "_PyGC_generation0", anchor, NULL) == PH_OK)
         return PH_OK;
     const char *missing = ph_target_missing_file(target, 0);
     if (missing)
@@ -304,19 +379,9 @@ static enum ph_status find_runtime(struct ph_target *target, ph_addr *runtime, s
             "no Python interpreter found, but files of the process are missing (%.120s); "
             "give --exe or --sysroot",
             missing);
-    ph_addr symbol;
-    char version[32];
-    uint32_t hex = 0;
-    /* Up to 3.6 there is no _PyRuntime; any of the interpreter's variables shows where its data is.
-     */
-    if (ph_target_symbol(target, "PyType_Type", &symbol, NULL) == PH_OK)
-        hex = ph_version_read(target, symbol);
-    if (hex)
-        return ph_fail(err, PH_UNSUPPORTED, "Python %s is not supported yet; %s to %s are",
-                       ph_version_format(version, hex), ph_layout_version_name(0),
-                       ph_layout_newest_version());
     return ph_fail(err, PH_NOT_FOUND,
-                   "no Python interpreter in this process (no module defines _PyRuntime)");
+                   "no Python interpreter in this process (no module defines _PyRuntime or "
+                   "_PyGC_generation0)");
 }
 
 enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out,
@@ -329,7 +394,7 @@ enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out,
     python->target = target;
     python->wide = info->word_bytes == 8;
     python->swap = info->big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
-    enum ph_status status = find_runtime(target, &python->runtime, err);
+    enum ph_status status = find_anchor(target, &python->anchor, err);
     if (!status) {
         python->build = read_build(python);
         status = refuse_unsupported_build(python, err);

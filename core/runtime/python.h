@@ -30,9 +30,9 @@ struct ph_gc_list {
 
 /* One collector's state: the interpreter's own from 3.9 on, the process's before. */
 struct ph_gc {
-    ph_addr address;
+    ph_addr address; /* to 3.6, where it is no struct, of the youngest generation */
     struct ph_gc_list lists[PH_GENERATIONS + 1]; /* the last is the permanent generation */
-    bool collecting;
+    bool collecting; /* to 3.6 known only once the heap is: see heap.c */
     ph_addr garbage; /* the list gc.garbage */
 };
 
@@ -57,7 +57,7 @@ struct ph_python {
     uint32_t version_hex;                         /* PY_VERSION_HEX: 0x030b07f0 is 3.11.7 final */
     unsigned build;                               /* enum ph_build */
     char version[32];                             /* "3.11.7", "3.13.0rc1" */
-    ph_addr runtime;                              /* _PyRuntime */
+    ph_addr anchor;                               /* _PyRuntime; to 3.6 _PyGC_generation0 */
     ph_addr type_type;                            /* PyType_Type */
     PH_ARRAY(struct ph_interpreter) interpreters; /* main interpreter first */
     PH_ARRAY(struct ph_python_thread) threads;
@@ -74,6 +74,9 @@ void ph_python_close(struct ph_python *python); /* NULL is fine */
 
 /* Whether `type` is a type object: its metatypes end at PyType_Type, its flags say ready. */
 bool ph_python_is_type(const struct ph_python *python, ph_addr type);
+
+/* Whether the object's type has this tp_name. For checks before there is a type table. */
+bool ph_python_has_type_name(const struct ph_python *python, ph_addr object, const char *name);
 
 /* Decode at a plain pointer. ph_load_ssize() sign-extends. */
 static inline uint32_t ph_load_u32(const struct ph_python *python, const void *at)

@@ -1,5 +1,7 @@
 #include "runtime/version.h"
 
+#include "runtime/data.h"
+
 #include <stdio.h>
 
 /* Release levels of PY_VERSION_HEX's low byte (Include/patchlevel.h). */
@@ -82,36 +84,28 @@ static uint32_t version_in_bytes(const char *bytes, size_t len)
     return 0;
 }
 
-/* Look through the data and bss of the module that holds _PyRuntime: writable memory close to it.
- */
-static uint32_t version_in_bss(struct ph_target *target, ph_addr runtime)
+static uint32_t version_in_data(struct ph_target *target, ph_addr anchor)
 {
-    const uint64_t reach = 8u << 20;
-    size_t count;
-    const struct ph_region *regions = ph_target_regions(target, &count);
-    for (size_t i = 0; i < count; i++) {
-        const struct ph_region *r = &regions[i];
-        bool near = r->start < runtime + reach && runtime < r->end + reach;
-        if (!near || !(r->flags & PH_REGION_WRITE))
-            continue;
-        uint64_t len = r->end - r->start;
-        const char *bytes = ph_target_view(target, r->start, len < reach ? len : reach);
-        uint32_t hex = bytes ? version_in_bytes(bytes, len < reach ? len : reach) : 0;
+    ph_addr start;
+    uint64_t len;
+    for (size_t i = 0; ph_data_next(target, anchor, &i, &start, &len);) {
+        const char *bytes = ph_target_view(target, start, len);
+        uint32_t hex = bytes ? version_in_bytes(bytes, len) : 0;
         if (hex)
             return hex;
     }
     return 0;
 }
 
-uint32_t ph_version_read(struct ph_target *target, ph_addr runtime)
+uint32_t ph_version_read(struct ph_target *target, ph_addr anchor)
 {
     ph_addr symbol;
     uint64_t value;
     if (ph_target_symbol(target, "Py_Version", &symbol, NULL) == PH_OK &&
         ph_target_word(target, symbol, &value) && value >> 24 == 3)
         return (uint32_t)value;
-    const char *cookie = ph_target_view(target, runtime, 16);
-    if (cookie && memcmp(cookie, "xdebugpy", 8) == 0 && ph_target_u64(target, runtime + 8, &value))
+    const char *cookie = ph_target_view(target, anchor, 16);
+    if (cookie && memcmp(cookie, "xdebugpy", 8) == 0 && ph_target_u64(target, anchor + 8, &value))
         return (uint32_t)value;
-    return version_in_bss(target, runtime);
+    return version_in_data(target, anchor);
 }

@@ -6,11 +6,11 @@
 
 #include "target/target.h"
 
-/* PY_VERSION_HEX of the interpreter whose _PyRuntime is at `runtime`; 0 where the target does not
- * tell. Asks in order: the constant Py_Version (3.11+, Include/cpython/pylifecycle.h), the debug
+/* PY_VERSION_HEX of the interpreter whose _PyRuntime is at `anchor`, or up to 3.6 any variable of
+ * its; 0 where the target does not tell. Asks in order: the constant Py_Version (3.11+, Include/cpython/pylifecycle.h), the debug
  * offsets at the head of _PyRuntime (3.13+, Include/internal/pycore_debug_offsets.h), and the
  * buffer of Py_GetVersion(), which is filled when sys.version is made (Python/getversion.c). */
-uint32_t ph_version_read(struct ph_target *target, ph_addr runtime);
+uint32_t ph_version_read(struct ph_target *target, ph_addr anchor);
 
 /* The other way round: parse "3.9.18" or "3.13.0rc1" at the start of text; 0 where it is no
  * version. */

@@ -13,7 +13,7 @@ import supply
 
 PROGRAMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "targets")
 START_SECONDS = 120
-SUPPORTED = [(3, minor) for minor in range(8, 14)]
+SUPPORTED = [(3, minor) for minor in range(6, 14)]
 SUPPORTED_FLAVOURS = set()
 
 PROBE = """

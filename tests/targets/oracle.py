@@ -7,15 +7,15 @@ in read(0) and waits to be looked at from outside, or to be killed for a core fi
 What makes the two equal, to the object:
 - The fork is libc's own, called through ctypes.PyDLL with the GIL held. os.fork() would run Python's
   at-fork hooks, which make new locks, reseed random and delete the other threads' states in the child.
-- Between the fork and the read the parent creates nothing that the collector tracks. The child's first act,
-  in the same frame, is gc.get_objects(); all that it creates later is left out by identity.
+- Between the fork and the read the parent creates nothing that the collector tracks, not even a tuple of
+  arguments (up to 3.6 each call with more than one argument makes one). The child's first act, in the same frame, is gc.get_objects(); all that it creates later is left out by identity.
 - Sizes are taken before anything else holds further references (BytesIO counts its buffer only while
   nobody shares it) and before any function of this file has run often (3.8 to 3.10 give code that was
   called 1024 times a cache that sys.getsizeof counts).
 - Frames are looked at last, for sys._current_frames() and gi_frame create frame objects (3.11+) and
   f_locals creates dicts (up to 3.12).
 
-Runs on CPython 3.8 to 3.13, standard library only.
+Runs on CPython 3.6 to 3.13, standard library only.
 """
 import ctypes
 import gc
@@ -26,6 +26,7 @@ import traceback
 import types
 
 FORK = ctypes.PyDLL(None).fork
+STDIN_AND_LENGTH = (0, 1)
 
 # The objects that a deep size neither counts nor walks into, unless they were asked for.
 BOUNDARY = (types.ModuleType, type, types.FunctionType, types.CodeType)
@@ -56,7 +57,7 @@ def park(path, samples=200, deep_samples=50, always=(), marks=None):
         os.write(1, write_truth(path, tracked, samples, deep_samples, always, marks))
         os._exit(0)
     else:
-        os.read(0, 1)
+        os.read(*STDIN_AND_LENGTH)
         os._exit(0)
 
 

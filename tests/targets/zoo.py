@@ -9,9 +9,7 @@ import array
 import asyncio
 import collections
 import contextlib
-import contextvars
 import ctypes
-import dataclasses
 import datetime
 import decimal
 import enum
@@ -40,6 +38,12 @@ import uuid
 import weakref
 
 import oracle
+
+try:
+    import contextvars
+    import dataclasses
+except ImportError:  # before 3.7
+    contextvars = dataclasses = None
 
 ZOO = {}
 FAMILIES = []
@@ -89,7 +93,7 @@ def cached_utf8():
         value = text % os.getpid()
         before = sys.getsizeof(value)
         as_utf8(value)
-        assert text.isascii() or sys.getsizeof(value) > before
+        assert max(text) < "\x80" or sys.getsizeof(value) > before
         yield value
 
 
@@ -195,7 +199,8 @@ def dict_views_and_iterators():
     d = {"a": [1], "b": [2], 3: [4]}
     yield d
     yield from (d.keys(), d.values(), d.items(), iter(d), iter(d.values()), iter(d.items()))
-    yield from (reversed(d), reversed(d.values()), reversed(d.items()))
+    if sys.version_info >= (3, 8):
+        yield from (reversed(d), reversed(d.values()), reversed(d.items()))
     started = iter(d.items())
     next(started)
     yield started
@@ -259,7 +264,8 @@ def memoryviews():
     yield memoryview(bytes(24)).cast("B", [2, 3, 4])
     yield memoryview(bytes(24)).cast("i")
     yield memoryview(bytearray(100))[10:90:3]
-    yield memoryview(array.array("d", [1, 2, 3])).toreadonly()
+    if sys.version_info >= (3, 8):
+        yield memoryview(array.array("d", [1, 2, 3])).toreadonly()
     released = memoryview(b"gone")
     released.release()
     yield released
@@ -522,7 +528,9 @@ def functions():
     yield from (p.move, Point.klass, Point.static, p.__init__, p.__repr__, (5).__add__, str.join, "".join, dict.fromkeys)
     yield from (Point.__dict__["static"], Point.__dict__["klass"], Point.__dict__["both"], property(), Slots.a)
     yield from (int.real, types.FunctionType.__code__, str.__add__, dict.__dict__["fromkeys"], int.__dict__["from_bytes"])
-    yield from (super(SlotsAndDict, SlotsAndDict()), super(Meta, WithMeta), types.CellType(), types.CellType([1]))
+    yield from (super(SlotsAndDict, SlotsAndDict()), super(Meta, WithMeta))
+    if sys.version_info >= (3, 8):
+        yield from (types.CellType(), types.CellType([1]))
     yield types.MethodType(plain, [1])
     yield types.MethodType(len, [1])
     source = "\n".join("name_%d = 'constant %d', %d.5" % (i, i, i) for i in range(300))
@@ -587,10 +595,20 @@ async def coroutine(n):
     return kept
 
 
-@contextlib.asynccontextmanager
-async def manager():
-    entered = ["entered"]
-    yield entered
+class Manager:
+    async def __aenter__(self):
+        self.entered = ["entered"]
+
+    async def __aexit__(self, *exception):
+        del self.entered
+
+
+manager = Manager
+if hasattr(contextlib, "asynccontextmanager"):  # 3.7 on
+    @contextlib.asynccontextmanager
+    async def manager():
+        entered = ["entered"]
+        yield entered
 
 
 async def agen(n):
@@ -667,9 +685,10 @@ def coroutines():
     yield from (fresh.asend(None), fresh.athrow(ValueError), agen(1).aclose())
     if sys.version_info >= (3, 10):
         yield anext(agen(1), "default")
-    sys.set_coroutine_origin_tracking_depth(4)
-    yield coroutine(6)
-    sys.set_coroutine_origin_tracking_depth(0)
+    if sys.version_info >= (3, 7):
+        sys.set_coroutine_origin_tracking_depth(4)
+        yield coroutine(6)
+        sys.set_coroutine_origin_tracking_depth(0)
 
 
 @family
@@ -770,15 +789,23 @@ def weak_references():
 Named = collections.namedtuple("Named", "a b c")
 
 
-@dataclasses.dataclass
-class Data:
-    name: str
-    rows: list = dataclasses.field(default_factory=list)
+if dataclasses:
+    @dataclasses.dataclass
+    class Data:
+        name: str
+        rows: list = dataclasses.field(default_factory=list)
 
+    @dataclasses.dataclass(frozen=True, order=True)
+    class Frozen:
+        number: int
+else:
+    class Data:
+        def __init__(self, name, rows=None):
+            self.name, self.rows = name, rows or []
 
-@dataclasses.dataclass(frozen=True, order=True)
-class Frozen:
-    number: int
+    class Frozen:
+        def __init__(self, number):
+            self.number = number
 
 
 class Color(enum.Enum):
@@ -826,10 +853,11 @@ def collections_family():
     yield from (types.SimpleNamespace(), types.SimpleNamespace(a=1, b=[2]), Color.RED, Color.GREEN, Bits.A | Bits.B)
     yield from (Color, Bits, uuid.uuid4(), uuid.UUID(int=5))
     yield from (fractions.Fraction(1, 3), fractions.Fraction(10 ** 40, 7), queue.Queue(), queue.PriorityQueue(5))
-    yield from (queue.SimpleQueue(), queue.LifoQueue(), string.Formatter(), string.Template("$x"))
-    simple = queue.SimpleQueue()
-    simple.put([1])
-    yield simple
+    yield from (queue.LifoQueue(), string.Formatter(), string.Template("$x"))
+    if sys.version_info >= (3, 7):
+        simple = queue.SimpleQueue()
+        simple.put([1])
+        yield from (simple, queue.SimpleQueue())
 
 
 @functools.lru_cache(maxsize=10)
@@ -853,7 +881,7 @@ def dispatched(x):
 
 
 class Cached:
-    @functools.cached_property
+    @getattr(functools, "cached_property", property)
     def value(self):
         return [1]
 
@@ -991,8 +1019,9 @@ def asyncio_family():
     yield asyncio.CancelledError()
 
 
-VAR = contextvars.ContextVar("var", default=[0])
-PLAIN_VAR = contextvars.ContextVar("plain")
+if contextvars:
+    VAR = contextvars.ContextVar("var", default=[0])
+    PLAIN_VAR = contextvars.ContextVar("plain")
 
 
 class SameHash:
@@ -1002,6 +1031,8 @@ class SameHash:
 
 @family
 def contextvars_family():
+    if not contextvars:
+        return
     yield from (VAR, PLAIN_VAR, VAR.set([1]), PLAIN_VAR.set("x"), contextvars.copy_context(), contextvars.Context())
     many = [contextvars.ContextVar("var %d" % i) for i in range(200)]
     context = contextvars.copy_context()

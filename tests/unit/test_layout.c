@@ -297,8 +297,12 @@ static void test_every_version_loads(void **state)
         assert_true(load(version, 4, true).big_endian);
     }
     assert_true(count >= 6);
-    assert_string_equal(ph_layout_version_name(0), "3.8");
-    assert_string_equal(ph_layout_newest_version(), ph_layout_version_name(count - 1));
+    assert_string_equal(ph_layout_version_name(0), "2.7");
+    char text[100], end[20];
+    snprintf(end, sizeof end, " to %s", ph_layout_version_name(count - 1));
+    ph_layout_versions_text(text);
+    assert_int_equal(strncmp(text, "2.7, 3.6 to ", strlen("2.7, 3.6 to ")), 0);
+    assert_string_equal(text + strlen("2.7, 3.6"), end);
 }
 
 static void test_overlays(void **state)
