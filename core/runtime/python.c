@@ -93,13 +93,14 @@ static bool read_generations(const struct ph_python *python, ph_addr first, stru
     const struct ph_layout *L = &python->layout;
     for (int i = 0; i < PH_GENERATIONS; i++) {
         ph_addr head = first + (uint64_t)i * (uint64_t)L->gc_generation.size;
+        bool lists = L->traits.gc_header != PH_GC_HEADER_NONE;
         /* During a collection the links of a young list may be in use for reference counts, yet the
          * heads of all generations stay linked; an interpreter that is only being made has none
          * yet. */
-        if (!is_gc_list(python, head))
+        if (lists && !is_gc_list(python, head))
             return false;
         gc->lists[i] = (struct ph_gc_list){
-            .head = head,
+            .head = lists ? head : 0,
             .threshold = ph_python_u32(python, head, L->gc_generation.threshold),
             .count = ph_python_u32(python, head, L->gc_generation.count),
         };
@@ -122,7 +123,7 @@ static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_g
     if (!read_generations(python, first, gc))
         return false;
     ph_addr permanent = address + (uint64_t)L->gc_state.permanent_generation;
-    if (is_gc_list(python, permanent))
+    if (L->traits.gc_header != PH_GC_HEADER_NONE && is_gc_list(python, permanent))
         gc->lists[PH_GEN_PERMANENT].head = permanent;
     gc->collecting = ph_python_u32(python, address, L->gc_state.collecting) != 0;
     gc->garbage = ph_python_word(python, address, L->gc_state.garbage);
@@ -147,8 +148,8 @@ static ph_addr find_gc(const struct ph_python *python, ph_addr interp)
 static bool read_interpreter(struct ph_python *python, ph_addr address)
 {
     const struct ph_layout *L = &python->layout;
-    struct ph_interpreter interp = {
-        .address = address, .owns_gc = L->traits.gc_state == PH_GC_STATE_INTERPRETER};
+    struct ph_interpreter interp = {.address = address,
+                                    .owns_gc = L->traits.gc_state == PH_GC_STATE_INTERPRETER};
     uint64_t id = 0;
     if (ph_has(L->interp.id) &&
         !ph_target_u64(python->target, address + (uint64_t)L->interp.id, &id))
@@ -172,7 +173,8 @@ static bool read_interpreters(struct ph_python *python)
 {
     const struct ph_layout *L = &python->layout;
     bool statics = L->traits.gc_state == PH_GC_STATE_STATICS;
-    ph_addr main = statics ? 0 : ph_python_word(python, python->anchor, L->runtime.interpreters_main);
+    ph_addr main =
+        statics ? 0 : ph_python_word(python, python->anchor, L->runtime.interpreters_main);
     ph_addr at = statics ? ph_statics_interpreters(python)
                          : ph_python_word(python, python->anchor, L->runtime.interpreters_head);
     uint32_t main_index = 0;
@@ -310,8 +312,8 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
                                                info->word_bytes, info->big_endian, err);
         if (status)
             return status == PH_UNSUPPORTED
-                       ? ph_fail(err, status, "Python %s is not supported; %s are",
-                                 python->version, ph_layout_versions_text((char[100]){0}))
+                       ? ph_fail(err, status, "Python %s is not supported; %s are", python->version,
+                                 ph_layout_versions_text((char[100]){0}))
                        : status;
         if (read_by_tables(python, hex))
             return PH_OK;
@@ -359,8 +361,6 @@ static unsigned read_build(const struct ph_python *python)
 
 static enum ph_status refuse_unsupported_build(const struct ph_python *python, struct ph_error *err)
 {
-    if (python->build & PH_BUILD_FREE_THREADED)
-        return ph_fail(err, PH_UNSUPPORTED, "a free-threaded Python is not supported yet");
     if (python->build & PH_BUILD_TRACE_REFS)
         return ph_fail(err, PH_UNSUPPORTED, "a Python built with trace-refs is not supported yet");
     return PH_OK;
