@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LONGEST_REQUEST = 1 << 20 };
+enum { LONGEST_REQUEST = 1 << 24 }; /* room for a process of 65530 mappings */
 
 static bool is_open; /* else the descriptors are somebody else's */
 

@@ -5,6 +5,7 @@
 #include "channel.h"
 #include "command/command.h"
 #include "command/progress.h"
+#include "description.h"
 #include "script.h"
 #include "words.h"
 
@@ -23,6 +24,7 @@ GDB_DECLARE_GPL_COMPATIBLE_READER
 static struct {
     struct ph_session *session;   /* NULL until it is needed */
     long inferior;                /* GDB's number of the one that the session is about */
+    bool unwound;                 /* see has_run() */
     gdb_target_read *target_read; /* during a request */
     struct ph_progress progress;  /* during a request */
     /* The line that is being answered; it waits here while GDB evaluates an operand. */
@@ -63,6 +65,18 @@ static bool is_interrupted(void *ctx)
     return interrupted;
 }
 
+/* GDB forgets all frames when the process runs, and asks who unwinds the innermost at the latest
+ * when a command begins. It asks for outer frames, too, when somebody looks at them first: then we
+ * only read once too often. */
+static bool has_run(void *ctx)
+{
+    bool unwound = reader.unwound;
+
+    (void)ctx;
+    reader.unwound = false;
+    return unwound;
+}
+
 static void show_progress(void *ctx, const char *phase, unsigned percent)
 {
     (void)ctx;
@@ -72,11 +86,17 @@ static void show_progress(void *ctx, const char *phase, unsigned percent)
 static const struct ph_host host = {
     .read = read_memory,
     .interrupted = is_interrupted,
+    .has_run = has_run,
     .progress = show_progress,
 };
 
-static void prepare_session(long inferior)
+/* In non-stop mode other threads run while GDB looks at one. */
+static void prepare_session(const char *inferior_and_mode)
 {
+    char *mode;
+    long inferior = strtol(inferior_and_mode, &mode, 10);
+
+    reader.unwound = reader.unwound || strtol(mode, NULL, 10);
     if (!reader.session && (reader.session = ph_session_create(&host)))
         ph_session_use_debugged(reader.session, 0, NULL);
     else if (reader.session && reader.inferior != inferior)
@@ -111,25 +131,33 @@ static enum ph_status run_line(FILE *script, struct ph_error *err)
     return status;
 }
 
-/* Answer the line, or have its next expression evaluated first. */
-static void answer_line(FILE *script)
+static void finish_line(FILE *script, enum ph_status status, struct ph_error *err)
 {
-    const struct ph_operand *operand = ph_invocation_unresolved(&reader.line);
-    struct ph_error err;
-
-    if (operand) {
-        ph_script_evaluate(script, operand->text);
-        return;
-    }
-    enum ph_status status = run_line(script, &err);
+    if (!status)
+        status = run_line(script, err);
     if (status)
-        say_failure(script, status, &err);
+        say_failure(script, status, err);
     else
         ph_script_set(script, "_pyheap_status", 0);
     ph_invocation_free(&reader.line);
 }
 
-/* "line", the number of the inferior, and the words behind `py-heap`. */
+/* Answer the line, or have its next expression evaluated or the process described first. */
+static void answer_line(FILE *script)
+{
+    const struct ph_operand *operand = ph_invocation_unresolved(&reader.line);
+    struct ph_error err;
+
+    if (operand)
+        ph_script_evaluate(script, operand->text);
+    else if (reader.session && ph_session_wants_description(reader.session, &reader.line))
+        ph_script_describe(script);
+    else
+        finish_line(script, PH_OK, &err);
+}
+
+/* "line", the number of the inferior with whether GDB is in non-stop mode, and the words behind
+ * `py-heap`. */
 static void answer_request(FILE *script, char *request, size_t len)
 {
     struct ph_words words = ph_words_split(request, len);
@@ -137,7 +165,7 @@ static void answer_request(FILE *script, char *request, size_t len)
 
     ph_invocation_free(&reader.line);
     if (words.count >= 3) {
-        prepare_session(atol(words.items[1]));
+        prepare_session(words.items[1]);
         enum ph_status status = ph_invocation_parse(&reader.line, words.count - 2,
                                                     (const char *const *)words.items + 2, &err);
         if (status)
@@ -175,6 +203,29 @@ static void answer_value(FILE *script, const unsigned char *bytes, size_t len)
             operand->text, len);
     say_failure(script, PH_USAGE, &err);
     ph_invocation_free(&reader.line);
+}
+
+/* The text of a description, which ends in NUL. */
+static void answer_description(FILE *script, char *text)
+{
+    struct description read __attribute__((cleanup(description_free)));
+    struct ph_error err;
+
+    if (!reader.line.command)
+        return;
+    reader.unwound = false; /* for having it described */
+    enum ph_status status =
+        description_read(&read, text) ? PH_OK : ph_fail(&err, PH_NO_MEMORY, "out of memory");
+    if (!status)
+        status = ph_session_describe(reader.session,
+                                     &(struct ph_description){
+                                         .pid = read.pid,
+                                         .program = read.program,
+                                         .regions = read.regions.items,
+                                         .region_count = read.regions.count,
+                                     },
+                                     &err);
+    finish_line(script, status, &err);
 }
 
 /* ---- one call ---- */
@@ -215,7 +266,7 @@ static void end_call(struct call *call)
 
 static void answer(char *request, size_t len, gdb_target_read *target_read)
 {
-    static const char value_mark[] = "value";
+    static const char value_mark[] = "value", description_mark[] = "description";
     __attribute__((cleanup(end_call))) struct call call = {0};
     FILE *script;
 
@@ -226,6 +277,8 @@ static void answer(char *request, size_t len, gdb_target_read *target_read)
         if (!strcmp(request, value_mark) && len >= sizeof value_mark)
             answer_value(script, (unsigned char *)request + sizeof value_mark,
                          len - sizeof value_mark);
+        else if (!strcmp(request, description_mark) && len >= sizeof description_mark)
+            answer_description(script, request + sizeof description_mark);
         else
             answer_request(script, request, len);
         fclose(script);
@@ -243,6 +296,8 @@ static enum gdb_status on_unwind(struct gdb_reader_funcs *self, struct gdb_unwin
     (void)self;
     if (request)
         answer(request, len, cb->target_read);
+    else
+        reader.unwound = true;
     free(request);
     return GDB_FAIL; /* somebody else unwinds the frame */
 }

@@ -68,6 +68,22 @@ void ph_script_evaluate(FILE *script, const char *expression)
         fprintf(script, c == '"' || c == '\\' ? "\\%c" : "%c", c);
     }
     fputs("\"\n", script);
+    ph_script_set(script, "_pyheap_evaluate", 1);
+    ph_script_set(script, "_pyheap_more", 1);
+}
+
+/* `frame apply -s` is how a script goes on after an error. */
+static void put_description(FILE *script, const char *command)
+{
+    fprintf(script, "frame apply level 0 -q -s pipe %s | cat >>/proc/$PPID/fd/%d\n", command,
+            PH_REQUEST_FD);
+}
+
+void ph_script_describe(FILE *script)
+{
+    fprintf(script, IN_C "dump binary value /proc/self/fd/%d \"description\"\n", PH_REQUEST_FD);
+    put_description(script, "info proc mappings");
+    put_description(script, "info auxv");
     ph_script_set(script, "_pyheap_more", 1);
 }
 
@@ -86,7 +102,9 @@ static void put_request(FILE *script, const char *name)
 {
     fprintf(script,
             "    " IN_C "dump binary value /proc/self/fd/%d \"line\"\n"
-            "    eval \"" IN_C "append binary value /proc/self/fd/%d \\\"%%d\\\"\", $_inferior\n",
+            "    " IN_C "set $_pyheap_nonstop = $_gdb_setting(\"non-stop\")\n"
+            "    eval \"" IN_C "append binary value /proc/self/fd/%d \\\"%%d %%d\\\"\", "
+            "$_inferior, $_pyheap_nonstop\n",
             PH_REQUEST_FD, PH_REQUEST_FD);
     if (name)
         fprintf(script, "    " IN_C "append binary value /proc/self/fd/%d \"%s\"\n", PH_REQUEST_FD,
@@ -111,13 +129,14 @@ static void put_call(FILE *script)
             "    " IN_C "set $_pyheap_more = 1\n"
             "    while $_pyheap_more\n"
             "      " IN_C "set $_pyheap_more = 0\n"
+            "      " IN_C "set $_pyheap_evaluate = 0\n"
             "      " IN_C "set $_pyheap_unanswered = 1\n"
             "      " IN_C "set $_pyheap_calls = $_pyheap_calls + 1\n"
             "      " IN_C "dump binary value /proc/self/fd/%d \"\"\n"
             "      " IN_C "append binary value /proc/self/fd/%d \"\\001end\"\n"
             "      eval \"frame apply level 0 -q -s select-frame view %%d 0\", $_pyheap_calls\n"
             "      source /proc/self/fd/%d\n"
-            "      if $_pyheap_more\n"
+            "      if $_pyheap_evaluate\n"
             "        " IN_C "dump binary value /proc/self/fd/%d \"value\"\n"
             "        eval \"append binary value /proc/self/fd/%d %%s\", $_pyheap_expression\n"
             "      end\n"

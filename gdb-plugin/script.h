@@ -21,4 +21,8 @@ void ph_script_set(FILE *script, const char *variable, int value);
  * that begins with the string "value". */
 void ph_script_evaluate(FILE *script, const char *expression);
 
+/* Let GDB say what it knows of the process. Its text comes back in a request that begins with the
+ * string "description"; what GDB cannot tell is missing there. */
+void ph_script_describe(FILE *script);
+
 #endif

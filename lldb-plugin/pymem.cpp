@@ -9,8 +9,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <lldb/API/LLDB.h>
 
@@ -58,7 +60,8 @@ class Session
 {
   public:
     Session()
-        : host_{this, read, is_interrupted, show_progress}, session_(ph_session_create(&host_))
+        : host_{this, read, is_interrupted, has_run, show_progress},
+          session_(ph_session_create(&host_))
     {
     }
     ~Session()
@@ -70,7 +73,7 @@ class Session
 
     /* Look at this process from now on; forget what was read of another one, or before it ran. */
     void use(lldb::SBProcess process);
-    enum ph_status run(const struct ph_invocation &inv, const char *prefix, FILE *out,
+    enum ph_status run(struct ph_invocation &inv, const char *prefix, FILE *out,
                        struct ph_error *err);
 
   private:
@@ -78,6 +81,11 @@ class Session
     static bool is_interrupted(void *)
     {
         return interrupted;
+    }
+    /* use() has seen to that. */
+    static bool has_run(void *)
+    {
+        return false;
     }
     static void show_progress(void *ctx, const char *phase, unsigned percent)
     {
@@ -91,6 +99,72 @@ class Session
     uint32_t unique_id_ = 0, stop_id_ = 0;
 };
 
+/* What LLDB knows of a process that nobody else reaches. */
+class Description
+{
+  public:
+    explicit Description(lldb::SBProcess &process);
+    struct ph_description get() const;
+
+  private:
+    void add_regions(lldb::SBProcess &process);
+    void add_threads(lldb::SBProcess &process);
+
+    pid_t pid_;
+    ph_addr program_ = 0;
+    std::vector<struct ph_region> regions_;
+    std::vector<struct ph_thread> threads_;
+    std::deque<std::string> names_; /* what the others point to, which a deque never moves */
+};
+
+Description::Description(lldb::SBProcess &process) : pid_(process.GetProcessID())
+{
+    lldb::SBTarget target = process.GetTarget();
+    ph_addr header = target.GetModuleAtIndex(0).GetObjectFileHeaderAddress().GetLoadAddress(target);
+
+    if (header != LLDB_INVALID_ADDRESS)
+        program_ = header;
+    add_regions(process);
+    add_threads(process);
+}
+
+void Description::add_regions(lldb::SBProcess &process)
+{
+    lldb::SBMemoryRegionInfoList list = process.GetMemoryRegions();
+    lldb::SBMemoryRegionInfo region;
+
+    for (uint32_t i = 0; i < list.GetSize(); i++) {
+        if (!list.GetMemoryRegionAtIndex(i, region) || !region.IsMapped())
+            continue;
+        unsigned flags = 0;
+        flags |= region.IsReadable() ? +PH_REGION_READ : 0;
+        flags |= region.IsWritable() ? +PH_REGION_WRITE : 0;
+        flags |= region.IsExecutable() ? +PH_REGION_EXEC : 0;
+        const char *name = region.GetName();
+        names_.emplace_back(name ? name : "");
+        regions_.push_back(
+            {region.GetRegionBase(), region.GetRegionEnd(), flags, names_.back().c_str()});
+    }
+}
+
+void Description::add_threads(lldb::SBProcess &process)
+{
+    for (uint32_t i = 0; i < process.GetNumThreads(); i++) {
+        lldb::SBThread thread = process.GetThreadAtIndex(i);
+        lldb::SBFrame frame = thread.GetFrameAtIndex(0);
+        const char *name = thread.GetName();
+        names_.emplace_back(name ? name : "");
+        threads_.push_back({thread.GetThreadID(),
+                            frame.FindRegister("fs_base").GetValueAsUnsigned(0), frame.GetSP(),
+                            names_.back().c_str()});
+    }
+}
+
+struct ph_description Description::get() const
+{
+    return {pid_, program_, regions_.data(), regions_.size(), threads_.data(), threads_.size()};
+}
+
 /* A core's process id means nothing on this machine. */
 pid_t local_pid(lldb::SBProcess &process)
 {
@@ -101,26 +175,33 @@ pid_t local_pid(lldb::SBProcess &process)
 
 void Session::use(lldb::SBProcess process)
 {
-    bool same = process.GetUniqueID() == unique_id_ && process.GetStopID() == stop_id_;
+    bool same = process.GetUniqueID() == unique_id_ && process.GetStopID(true) == stop_id_;
 
     process_ = process;
     if (same || !session_)
         return;
     unique_id_ = process.GetUniqueID();
-    stop_id_ = process.GetStopID();
+    stop_id_ = process.GetStopID(true);
     ph_session_drop(session_);
     ph_session_use_debugged(session_, local_pid(process), nullptr);
 }
 
-enum ph_status Session::run(const struct ph_invocation &inv, const char *prefix, FILE *out,
+enum ph_status Session::run(struct ph_invocation &inv, const char *prefix, FILE *out,
                             struct ph_error *err)
 {
     SigintGuard guard;
+    enum ph_status status = PH_OK;
 
     if (!session_)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     ph_progress_begin(&progress_, stderr);
-    enum ph_status status = ph_invocation_run(session_, &inv, prefix, out, err);
+    if (ph_session_wants_description(session_, &inv)) {
+        Description description(process_);
+        struct ph_description got = description.get();
+        status = ph_session_describe(session_, &got, err);
+    }
+    if (!status)
+        status = ph_invocation_run(session_, &inv, prefix, out, err);
     ph_progress_show(&progress_, nullptr, 0);
     return status;
 }

@@ -13,6 +13,9 @@ struct ph_host {
     size_t (*read)(void *ctx, ph_addr addr, void *buf, size_t len);
     /* Whether the user asked to stop (Ctrl-C). Called often; must be cheap. */
     bool (*interrupted)(void *ctx);
+    /* Whether the process may have run since this was last asked, where the host's read is all that
+     * reaches it. NULL: nothing tells. */
+    bool (*has_run)(void *ctx);
     /* Show how far long work has come; percent 0 to 100; phase NULL clears the line. */
     void (*progress)(void *ctx, const char *phase, unsigned percent);
 };

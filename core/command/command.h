@@ -12,7 +12,7 @@
 #ifndef PH_COMMAND_COMMAND_H
 #define PH_COMMAND_COMMAND_H
 
-#include "base/host.h"
+#include "target/target.h"
 
 #include <stdio.h>
 #include <sys/types.h>
@@ -32,6 +32,13 @@ void ph_session_use_core(struct ph_session *s, const char *core, const char *exe
                          const char *sysroot);
 /* Inside a debugger: whatever it debugs now; pid 0 and core NULL where unknown. */
 void ph_session_use_debugged(struct ph_session *s, pid_t pid, const char *core);
+/* Inside a debugger: open what the line is about, anew if it has run or the line says --refresh,
+ * which that does away with. True where only the debugger reaches it, and has to describe it before
+ * the line is run. */
+struct ph_invocation;
+bool ph_session_wants_description(struct ph_session *s, struct ph_invocation *inv);
+enum ph_status ph_session_describe(struct ph_session *s, const struct ph_description *description,
+                                   struct ph_error *err) PH_MUST_USE;
 /* Forget the snapshot and the target; the next command opens them anew. */
 void ph_session_drop(struct ph_session *s);
 
@@ -66,8 +73,6 @@ enum ph_operands {
     PH_OPERANDS_TEXT,          /* one word or a quoted text: a type name, a glob */
     PH_OPERANDS_TEXT_OPTIONAL,
 };
-
-struct ph_invocation;
 
 struct ph_command {
     const char *name;

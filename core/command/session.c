@@ -134,6 +134,23 @@ enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap, stru
     return status;
 }
 
+bool ph_session_wants_description(struct ph_session *s, struct ph_invocation *inv)
+{
+    if (inv->help)
+        return false;
+    if (inv->options.refresh || (s->target && ph_target_has_run(s->target)))
+        ph_session_drop(s);
+    inv->options.refresh = false;
+    return (s->target || open_target(s, NULL) == PH_OK) && ph_target_wants_description(s->target);
+}
+
+enum ph_status ph_session_describe(struct ph_session *s, const struct ph_description *description,
+                                   struct ph_error *err)
+{
+    bool wanted = s->target && ph_target_wants_description(s->target);
+    return wanted ? ph_target_describe(s->target, description, err) : PH_OK;
+}
+
 const struct ph_host *ph_session_host(const struct ph_session *s)
 {
     return s->host;
@@ -212,7 +229,7 @@ enum ph_status ph_operand_object(struct ph_heap *heap, const struct ph_invocatio
     *id = ph_heap_find(heap, address);
     if (*id != PH_NO_OBJECT)
         return PH_OK;
-    if (!ph_target_region_at(heap->objects.python->target, address))
+    if (!ph_target_is_mapped(heap->objects.python->target, address))
         return ph_fail_at(err, PH_NOT_FOUND, address, "0x%" PRIx64 " is not mapped in the process",
                           address);
     return ph_fail_at(err, PH_NOT_FOUND, address,

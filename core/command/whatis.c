@@ -97,7 +97,9 @@ static void classify_memory(const struct ph_heap *heap, ph_addr address, struct 
         f->bytes = (before ? run->start : step + heap->blocks.step_bytes) - f->start;
         f->buffer = before ? "pool header" : "rest of a pool";
     } else if (!region) {
-        f->kind = "unmapped";
+        bool mapped = ph_target_is_mapped(heap->objects.python->target, address);
+        f->kind = mapped ? "memory" : "unmapped";
+        f->start = address;
     } else {
         f->start = region->start;
         f->bytes = region->end - region->start;

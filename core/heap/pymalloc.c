@@ -1,6 +1,9 @@
 /*
- * pymalloc's pools (Objects/obmalloc.c), found by their headers at pool-aligned addresses.
+ * pymalloc's pools (Objects/obmalloc.c), found by their headers at pool-aligned addresses of
+ * anonymous writable memory; where nobody lists the target's memory, in the arenas that pymalloc
+ * itself lists (arenas.h).
  */
+#include "heap/arenas.h"
 #include "heap/blocks.h"
 
 enum {
@@ -91,12 +94,13 @@ static bool add_pool(struct scan *s, ph_addr address, const struct header *h)
     return true;
 }
 
-/* Look at each pool-aligned address of one region; a page that cannot be read is passed over. */
-static enum ph_status scan_region(struct scan *s, const struct ph_region *region)
+/* Look at each pool-aligned address from start to end; a page that cannot be read is passed over.
+ */
+static enum ph_status scan_range(struct scan *s, ph_addr start, ph_addr end)
 {
     uint64_t step = s->blocks->step_bytes;
-    ph_addr at = (region->start + step - 1) / step * step;
-    for (; at + step <= region->end && at >= region->start; at += step) {
+    ph_addr at = (start + step - 1) / step * step;
+    for (; at + step <= end && at >= start; at += step) {
         if (at % BYTES_A_VISIT == 0 && ph_host_interrupted(s->host))
             return PH_INTERRUPTED;
         const uint8_t *bytes = ph_target_view(s->python->target, at, s->header_bytes);
@@ -110,6 +114,42 @@ static enum ph_status scan_region(struct scan *s, const struct ph_region *region
     return PH_OK;
 }
 
+static enum ph_status scan_regions(struct scan *s)
+{
+    const struct ph_region *region;
+    enum ph_status status = PH_OK;
+    for (size_t i = 0; !status && (region = ph_blocks_region(s->python, &i)) != NULL;) {
+        if (region->end - region->start > VAST_REGION)
+            s->blocks->unsearched_bytes += region->end - region->start;
+        else
+            status = scan_range(s, region->start, region->end);
+    }
+    return status;
+}
+
+static bool test_pool(void *ctx, ph_addr address, uint32_t *arena_index)
+{
+    const struct scan *s = ctx;
+    const uint8_t *bytes = ph_target_view(s->python->target, address, s->header_bytes);
+    if (!bytes)
+        return false;
+    struct header h = read_header(s->python, bytes);
+    *arena_index = h.arena_index;
+    return is_pool(s, &h, address);
+}
+
+static enum ph_status scan_arenas(struct scan *s)
+{
+    struct ph_arenas arenas;
+    enum ph_status status = PH_OK;
+    if (!ph_arenas_find(&arenas, s->python, s->blocks->step_bytes, test_pool, s))
+        status = PH_NO_MEMORY;
+    for (uint32_t i = 0; i < arenas.starts.count && !status; i++)
+        status = scan_range(s, arenas.starts.items[i], arenas.starts.items[i] + arenas.bytes);
+    ph_arenas_free(&arenas);
+    return status;
+}
+
 enum ph_status ph_pymalloc_scan(struct ph_blocks *blocks, struct ph_python *python,
                                 const struct ph_host *host)
 {
@@ -120,14 +160,8 @@ enum ph_status ph_pymalloc_scan(struct ph_blocks *blocks, struct ph_python *pyth
         .host = host,
         .header_bytes = ((uint32_t)L->pool_header.size + 15) & ~15u,
     };
-    const struct ph_region *region;
-    enum ph_status status = PH_OK;
     blocks->step_bytes = L->traits.pools == PH_POOLS_LARGE ? LARGE_POOL : SMALL_POOL;
-    for (size_t i = 0; !status && (region = ph_blocks_region(python, &i)) != NULL;) {
-        if (region->end - region->start > VAST_REGION)
-            blocks->unsearched_bytes += region->end - region->start;
-        else
-            status = scan_region(&s, region);
-    }
+    enum ph_status status = ph_target_info(python->target)->lists_regions ? scan_regions(&s)
+                                                                          : scan_arenas(&s);
     return status || ph_blocks_index(blocks) ? status : PH_NO_MEMORY;
 }

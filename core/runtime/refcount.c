@@ -5,14 +5,17 @@ enum {
     GC_BIT_DEFERRED = 64,
 };
 
+/* From 3.14 on the low half counts, and above it are the links of a freed object, or flags
+ * (Include/refcount.h, Include/internal/pycore_freelist.h). */
 static struct ph_refcount read_word(const struct ph_python *python, const uint8_t *head)
 {
     const struct ph_layout *L = &python->layout;
-    int64_t count = ph_load_ssize(python, head + L->object.ob_refcnt);
+    int64_t word = ph_load_ssize(python, head + L->object.ob_refcnt);
+    bool flags = L->traits.immortal == PH_IMMORTAL_FLAGS;
     return (struct ph_refcount){
-        .count = count,
-        .immortal = L->traits.immortal == PH_IMMORTAL_LOW32_SIGN && (int32_t)count < 0,
-        .clean = count >> 32 == 0,
+        .count = flags ? (int32_t)word : word,
+        .immortal = L->traits.immortal != PH_IMMORTAL_NONE && (int32_t)word < 0,
+        .clean = flags ? (word >> 32 & 0xffff) == 0 || (int32_t)word < 0 : word >> 32 == 0,
     };
 }
 

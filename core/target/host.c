@@ -1,7 +1,7 @@
 #include "target/internal.h"
 
 /*
- * A debugger's read callback, cached. Nothing lists the regions here, so spans are windows of
+ * A debugger's read callback, cached. Where the debugger lists no regions, spans are windows of
  * address space made around the first readable address that somebody asks for: as large as we get
  * (a TiB costs nothing but numbers), so that no object of a real heap crosses the end of one.
  */
@@ -66,7 +66,7 @@ static struct ph_span *find_span(struct ph_target *t, ph_addr addr)
 {
     ph_addr page = addr / PH_PAGE_BYTES;
     unsigned char byte;
-    if (!page || addr >= PH_ADDR_LIMIT || t->spans.count >= MOST_WINDOWS ||
+    if (t->info.lists_regions || !page || addr >= PH_ADDR_LIMIT || t->spans.count >= MOST_WINDOWS ||
         ph_map_find(&t->missing_pages, page, NULL))
         return NULL;
     if (!ask(t, addr, &byte, 1)) {
@@ -83,8 +83,7 @@ static struct ph_span *find_span(struct ph_target *t, ph_addr addr)
 
 static bool has_run(struct ph_target *t)
 {
-    (void)t;
-    return true;
+    return !t->host->has_run || t->host->has_run(t->host->ctx);
 }
 
 static const struct ph_backend host_backend = {
@@ -95,5 +94,82 @@ static const struct ph_backend host_backend = {
 
 struct ph_target *ph_host_open(const struct ph_host *host)
 {
-    return ph_target_create(&host_backend, PH_TARGET_REMOTE, host);
+    struct ph_target *t = ph_target_create(&host_backend, PH_TARGET_REMOTE, host);
+    if (t)
+        t->info.lists_regions = false;
+    return t;
+}
+
+/* ---- What the debugger says of it ---- */
+
+bool ph_target_wants_description(const struct ph_target *t)
+{
+    return t->backend == &host_backend && !t->described;
+}
+
+static bool add_regions(struct ph_target *t, const struct ph_description *d)
+{
+    ph_addr reached = PH_PAGE_BYTES;
+    for (size_t i = 0; i < d->region_count; i++) {
+        const struct ph_region *region = &d->regions[i];
+        unsigned flags = ph_region_flags(region->flags, region->name);
+        if (region->start < reached || region->end <= region->start || region->end > PH_ADDR_LIMIT)
+            continue;
+        reached = region->end;
+        if (!ph_region_add(t, region->start, region->end, flags, region->name) ||
+            ((flags & PH_REGION_READ) && !ph_span_add(t, region->start, region->end)))
+            return false;
+    }
+    t->info.lists_regions = t->spans.count > 0;
+    return true;
+}
+
+static bool add_threads(struct ph_target *t, const struct ph_description *d)
+{
+    for (size_t i = 0; i < d->thread_count; i++) {
+        struct ph_thread thread = d->threads[i];
+        thread.name = ph_arena_strdup(&t->arena, thread.name);
+        if (!thread.name || !ph_array_push(&t->threads, thread))
+            return false;
+    }
+    ph_region_mark_stacks(t);
+    return true;
+}
+
+/* The header of any module tells how wide the target's words are and in which order their bytes. */
+static void read_format(struct ph_target *t, ph_addr program)
+{
+    ph_addr header = program ? ph_loaded_header(t, program) : 0;
+    for (uint32_t i = 0; !header && i < t->regions.count; i++) {
+        if (t->regions.items[i].flags & PH_REGION_EXEC)
+            header = ph_loaded_header(t, t->regions.items[i].start);
+    }
+    const unsigned char *ident = header ? ph_target_view(t, header, EI_NIDENT) : NULL;
+    if (ident)
+        ph_target_set_format(t, ident[EI_CLASS] == ELFCLASS32 ? 4 : 8,
+                             ident[EI_DATA] == ELFDATA2MSB);
+}
+
+static void name_after_program(struct ph_target *t)
+{
+    const struct ph_region *region = ph_target_region_at(t, t->entry);
+    if (region)
+        t->info.path = region->name;
+}
+
+enum ph_status ph_target_describe(struct ph_target *t, const struct ph_description *description,
+                                  struct ph_error *err)
+{
+    t->described = true;
+    t->info.pid = description->pid;
+    t->entry = description->program;
+    bool ok = add_regions(t, description) && add_threads(t, description);
+    if (ok) {
+        read_format(t, description->program);
+        ok = ph_loaded_find(t, description->program);
+        if (!t->entry && t->modules.count) /* executables are mapped lowest */
+            t->entry = t->modules.items[0].start;
+        name_after_program(t);
+    }
+    return ok ? PH_OK : ph_fail(err, PH_NO_MEMORY, "out of memory");
 }

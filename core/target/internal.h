@@ -5,6 +5,7 @@
  *     span.c       address space reserved for the target's memory, and the states of its pages
  *     files.c      files that are mapped into the target, opened and checked
  *     modules.c    modules, symbols, sections
+ *     loaded.c     modules as they lie in memory, where their files are out of reach
  *     live.c       a process through /proc and process_vm_readv; stop.c stops it, proc.c reads
  * /proc core.c       an ELF core; notes.c reads its notes host.c       a debugger's read callback
  *     debugged.c   which of these three a debugger has before it
@@ -163,7 +164,7 @@ struct ph_target {
     PH_ARRAY(struct ph_mapping) mappings;
     PH_ARRAY(struct ph_file) files;
     PH_ARRAY(struct ph_module) modules;
-    bool modules_known;
+    bool modules_known, described;
     PH_ARRAY(struct ph_thread) threads;
     ph_addr entry; /* AT_ENTRY, which lies in the executable; 0 where unknown */
     PH_ARRAY(const char *) complaints;
@@ -190,12 +191,33 @@ void ph_target_set_format(struct ph_target *t, unsigned word_bytes, bool big_end
 /* Add a region; they come by ascending address. name is copied. */
 bool ph_region_add(struct ph_target *t, ph_addr start, ph_addr end, unsigned flags,
                    const char *name);
+/* What a region's name adds to its permissions (PH_REGION_READ, WRITE and EXEC). */
+unsigned ph_region_flags(unsigned permissions, const char *name);
 /* Flag the regions that threads' stack pointers point into. */
 void ph_region_mark_stacks(struct ph_target *t);
 /* For ph_target_missing_file(). */
 void ph_target_complain(struct ph_target *t, const char *format, ...) PH_PRINTF(2, 3);
 /* Frees *t; for __attribute__((cleanup)), which runs when a host throws, too. */
 void ph_target_cleanup(struct ph_target **t);
+
+/* ---- loaded.c ---- */
+
+/* The ELF header of the module around addr; 0 where none is found. */
+ph_addr ph_loaded_header(struct ph_target *t, ph_addr addr);
+
+/* A symbol's value in the ELF file, and its size. */
+struct ph_found_symbol {
+    ph_addr value;
+    uint64_t size;
+};
+
+/* The modules whose ELF headers lie at the start of a region, or, where no regions are known, those
+ * that the dynamic linker of the program at or behind `program` lists; then their segments become
+ * the regions. */
+bool ph_loaded_find(struct ph_target *t, ph_addr program);
+/* A dynamic symbol, from the hash table that the dynamic linker uses. */
+bool ph_loaded_symbol(struct ph_target *t, const struct ph_module *module, const char *name,
+                      struct ph_found_symbol *found);
 
 /* ---- host.c ---- */
 

@@ -70,24 +70,10 @@ static void live_fill(struct ph_target *t, struct ph_span *span, size_t page, si
 
 /* ---- The list of regions ---- */
 
-/* Reading a device can change it, and the kernel's own pages hold nothing of the program's: neither
- * counts as readable. */
-static bool is_memory(const char *name)
+static unsigned permissions_of(const char *letters)
 {
-    if (strncmp(name, "/dev/", 5) == 0)
-        return strncmp(name, "/dev/shm/", 9) == 0 || strncmp(name, "/dev/zero", 9) == 0;
-    return strncmp(name, "[vvar", 5) != 0 && strcmp(name, "[vsyscall]") != 0;
-}
-
-static unsigned region_flags(const char *permissions, const char *name)
-{
-    unsigned flags = 0;
-    flags |= permissions[0] == 'r' && is_memory(name) ? PH_REGION_READ : 0;
-    flags |= permissions[1] == 'w' ? PH_REGION_WRITE : 0;
-    flags |= permissions[2] == 'x' ? PH_REGION_EXEC : 0;
-    flags |= *name == '\0' || *name == '[' ? PH_REGION_ANON : 0;
-    flags |= strcmp(name, "[stack]") == 0 ? PH_REGION_STACK : 0;
-    return flags;
+    return (letters[0] == 'r' ? PH_REGION_READ : 0) | (letters[1] == 'w' ? PH_REGION_WRITE : 0) |
+           (letters[2] == 'x' ? PH_REGION_EXEC : 0);
 }
 
 /* One line of /proc/PID/maps; what we cannot parse is left out. False: out of memory. */
@@ -104,7 +90,7 @@ static bool add_line(struct ph_target *t, char *line)
     char *deleted = strstr(name, " (deleted)");
     if (deleted && !deleted[10])
         *deleted = '\0';
-    unsigned flags = region_flags(permissions, name);
+    unsigned flags = ph_region_flags(permissions_of(permissions), name);
     if (!ph_region_add(t, start, end, flags, name))
         return false;
     if (*name == '/' && !ph_mapping_add(t, start, end, offset, name))

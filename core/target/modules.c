@@ -140,13 +140,8 @@ const struct ph_module *ph_target_modules(struct ph_target *t, size_t *count)
 
 /* ---- Symbols and sections ---- */
 
-struct found {
-    ph_addr value; /* in the ELF file */
-    uint64_t size;
-};
-
-/* Looks for a name in one module. */
-typedef bool (*finder)(Elf *elf, const char *name, struct found *found);
+/* Looks for a name in one module's file. */
+typedef bool (*finder)(Elf *elf, const char *name, struct ph_found_symbol *found);
 
 /* Whether entry i of the symbol versions (NULL: there are none) is hidden: an old version of its
  * name, which dlsym() would not find. */
@@ -166,7 +161,7 @@ static Elf_Data *section_data(Elf *elf, GElf_Word type, GElf_Shdr *header)
     return NULL;
 }
 
-static bool find_symbol(Elf *elf, const char *name, struct found *found)
+static bool find_symbol(Elf *elf, const char *name, struct ph_found_symbol *found)
 {
     GElf_Shdr header, unused;
     Elf_Data *symbols = section_data(elf, SHT_DYNSYM, &header);
@@ -181,14 +176,14 @@ static bool find_symbol(Elf *elf, const char *name, struct found *found)
             continue;
         const char *its_name = elf_strptr(elf, header.sh_link, symbol.st_name);
         if (its_name && strcmp(its_name, name) == 0) {
-            *found = (struct found){.value = symbol.st_value, .size = symbol.st_size};
+            *found = (struct ph_found_symbol){.value = symbol.st_value, .size = symbol.st_size};
             return true;
         }
     }
     return false;
 }
 
-static bool find_section(Elf *elf, const char *name, struct found *found)
+static bool find_section(Elf *elf, const char *name, struct ph_found_symbol *found)
 {
     size_t names;
     if (elf_getshdrstrndx(elf, &names))
@@ -199,19 +194,23 @@ static bool find_section(Elf *elf, const char *name, struct found *found)
             continue;
         const char *its_name = elf_strptr(elf, names, header.sh_name);
         if (its_name && strcmp(its_name, name) == 0) {
-            *found = (struct found){.value = header.sh_addr, .size = header.sh_size};
+            *found = (struct ph_found_symbol){.value = header.sh_addr, .size = header.sh_size};
             return true;
         }
     }
     return false;
 }
 
+/* In the file; where that is not to be had, in memory, which has no sections. */
 static bool find_in(struct ph_target *t, const struct ph_module *module, finder find,
-                    const char *name, struct found *found)
+                    const char *name, struct ph_found_symbol *found)
 {
     uint32_t index = ph_file_find(t, module->path);
     Elf *elf = index < t->files.count ? t->files.items[index].elf : NULL;
-    if (!elf || !find(elf, name, found))
+    bool ok = elf                   ? find(elf, name, found)
+              : find == find_symbol ? ph_loaded_symbol(t, module, name, found)
+                                    : false;
+    if (!ok)
         return false;
     found->value += module->bias;
     return true;
@@ -227,7 +226,7 @@ static enum ph_status look_up(struct ph_target *t, finder find, const char *name
         if (t->entry >= modules[i].start && t->entry < modules[i].end)
             executable = &modules[i];
     }
-    struct found found;
+    struct ph_found_symbol found;
     bool ok = executable && find_in(t, executable, find, name, &found);
     for (size_t i = 0; i < count && !ok; i++)
         ok = &modules[i] != executable && find_in(t, &modules[i], find, name, &found);

@@ -21,6 +21,7 @@ struct ph_target *ph_target_create(const struct ph_backend *backend, enum ph_tar
     t->host = host;
     t->info.kind = kind;
     t->info.path = "";
+    t->info.lists_regions = true;
     ph_target_set_format(t, 8, false);
     return t;
 }
@@ -85,6 +86,25 @@ bool ph_region_add(struct ph_target *t, ph_addr start, ph_addr end, unsigned fla
     return kept && ph_array_push(&t->regions, region);
 }
 
+/* Reading a device can change it, and the kernel's own pages hold nothing of the program's: neither
+ * counts as readable. */
+static bool is_memory(const char *name)
+{
+    if (strncmp(name, "/dev/", 5) == 0)
+        return strncmp(name, "/dev/shm/", 9) == 0 || strncmp(name, "/dev/zero", 9) == 0;
+    return strncmp(name, "[vvar", 5) != 0 && strcmp(name, "[vsyscall]") != 0;
+}
+
+unsigned ph_region_flags(unsigned permissions, const char *name)
+{
+    unsigned flags = permissions & (PH_REGION_READ | PH_REGION_WRITE | PH_REGION_EXEC);
+    if (!is_memory(name))
+        flags &= ~(unsigned)PH_REGION_READ;
+    flags |= *name == '\0' || *name == '[' ? PH_REGION_ANON : 0;
+    flags |= strcmp(name, "[stack]") == 0 ? PH_REGION_STACK : 0;
+    return flags;
+}
+
 const struct ph_region *ph_target_regions(struct ph_target *t, size_t *count)
 {
     *count = t->regions.count;
@@ -103,6 +123,12 @@ const struct ph_region *ph_target_region_at(struct ph_target *t, ph_addr addr)
     }
     bool found = low < t->regions.count && addr >= t->regions.items[low].start;
     return found ? &t->regions.items[low] : NULL;
+}
+
+bool ph_target_is_mapped(struct ph_target *t, ph_addr addr)
+{
+    return ph_target_region_at(t, addr) ||
+           (!t->info.lists_regions && ph_target_view(t, addr, 1) != NULL);
 }
 
 void ph_region_mark_stacks(struct ph_target *t)

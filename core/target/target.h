@@ -52,6 +52,7 @@ enum ph_target_kind { PH_TARGET_LIVE, PH_TARGET_CORE, PH_TARGET_REMOTE };
 
 struct ph_target_info {
     enum ph_target_kind kind;
+    bool lists_regions;  /* else only those of modules are known; others are mapped too */
     pid_t pid;           /* 0 where unknown */
     const char *path;    /* the executable, or the core file for a core; "" where unknown */
     unsigned word_bytes; /* 4 or 8 */
@@ -86,8 +87,30 @@ const struct ph_target_info *ph_target_info(const struct ph_target *t);
 
 /* Whether the target may have run since it was opened or last asked: true means that everything
  * read is stale and the target must be closed and opened again. Live: compares start time and the
- * context-switch counts of all threads. Core: never. Remote: always, for nothing tells. */
+ * context-switch counts of all threads. Core: never. Remote: what the host says. */
 bool ph_target_has_run(struct ph_target *t);
+
+/*
+ * What a debugger says of a process that only it can reach, such as one on another machine. All of
+ * it may be missing: modules are then found from `program` on through the dynamic linker's list,
+ * and memory that belongs to none is read where an address leads to it.
+ */
+struct ph_description {
+    pid_t pid;       /* 0 where unknown */
+    ph_addr program; /* somewhere in the executable, such as its program headers; 0 where unknown */
+    /* By ascending address; of the flags, those for reading, writing and executing. */
+    const struct ph_region *regions;
+    size_t region_count;
+    const struct ph_thread *threads;
+    size_t thread_count;
+};
+
+/* Whether the target is remote and was not described yet. */
+bool ph_target_wants_description(const struct ph_target *t);
+/* Describe it, once and before anything is read. The description is copied, and nothing in it is
+ * believed that could do harm. */
+enum ph_status ph_target_describe(struct ph_target *t, const struct ph_description *description,
+                                  struct ph_error *err) PH_MUST_USE;
 
 /* ---- Private: what the reads below need inline. ---- */
 
@@ -206,9 +229,12 @@ static inline bool ph_target_word(struct ph_target *t, ph_addr addr, uint64_t *o
  * its length. */
 const char *ph_target_cstring(struct ph_target *t, ph_addr addr, size_t max, size_t *len);
 
-/* Regions by ascending address, never overlapping. Remote targets may have none. */
+/* Regions by ascending address, never overlapping; all of them where the info's lists_regions says
+ * so. */
 const struct ph_region *ph_target_regions(struct ph_target *t, size_t *count);
 const struct ph_region *ph_target_region_at(struct ph_target *t, ph_addr addr); /* NULL: unmapped */
+/* Whether there is memory at addr: a region, or where they are not all known, bytes to read. */
+bool ph_target_is_mapped(struct ph_target *t, ph_addr addr);
 const struct ph_module *ph_target_modules(struct ph_target *t, size_t *count);
 const struct ph_thread *ph_target_threads(struct ph_target *t, size_t *count);
 

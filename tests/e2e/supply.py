@@ -3,7 +3,8 @@
 A suite is a Debian release that debootstrap put into a folder; what runs in it has a mount namespace and a root
 of its own. Interpreters that no suite has are built from Debian's source package. Everything lies in the cache
 folder (XDG_CACHE_HOME or ~/.cache, then py-heap) under a key made of what was asked for, so that a changed list
-is got anew. Getting needs root and Debian's registry; using what is there needs root for the suites alone.
+is got anew. A foreign root is an interpreter of another architecture with its libraries, unpacked into a folder.
+Getting needs root and Debian's registry; using what is there needs root for what runs in a root of its own.
 """
 import glob
 import hashlib
@@ -29,6 +30,15 @@ UNPACKED = {
     "lldb-14": "lldb-14 liblldb-14 python3-lldb-14 libllvm14 libclang-cpp14",
     "lldb-16": "lldb-16 liblldb-16 python3-lldb-16 libllvm16 libclang-cpp16",
 }
+
+# Debian's interpreter of this release for other architectures, with what it needs to run; dash for inside().
+FOREIGN_PACKAGES = """python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 libgcc-s1 libexpat1 zlib1g
+    libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libuuid1 libcrypt1 libtinfo6 libncursesw6 libreadline8 dash"""
+FOREIGN = {
+    "arm64": FOREIGN_PACKAGES,
+    "i386": FOREIGN_PACKAGES,
+}
+FOREIGN_SUITE = "bookworm"
 
 # Builds of a source package: suite, package, and the words for configure.
 SOURCE = ("forky", "python3.13")
@@ -71,6 +81,10 @@ def build_folder(name):
 
 def unpacked_folder(name):
     return os.path.join(CACHE, "%s-%s" % (name, key(UNPACKED[name])))
+
+
+def foreign_folder(architecture):
+    return os.path.join(CACHE, "%s-%s" % (architecture, key(FOREIGN_SUITE, architecture, FOREIGN[architecture])))
 
 
 def is_complete(folder):
@@ -117,12 +131,17 @@ def get_suite(suite):
 
 def inside(suite, command):
     """The command as one that runs in the suite's root and in a mount namespace of its own. The process id stays."""
-    root = suite_folder(suite)
+    root = root_folder(suite)
     binds = ["/proc", "/dev", "/tmp", CHECKOUT]
     mounts = "".join('mkdir -p "%s%s"; mount --rbind "%s" "%s%s"; ' % (root, path, path, root, path) for path in binds)
     go = """cd "$0" 2>/dev/null || cd /; exec "$@" """
     script = "%sexec chroot '%s' sh -c '%s' \"$PWD\" \"$@\"" % (mounts, root, go)
     return ["unshare", "--mount", "sh", "-e", "-c", script, "sh", *command]
+
+
+def root_folder(name):
+    """The folder of a suite or of a foreign root."""
+    return foreign_folder(name) if name in FOREIGN else suite_folder(name)
 
 
 # ---- unpacked packages ----
@@ -150,6 +169,43 @@ def library_path(name):
     return ":".join([os.path.join(usr, "x86_64-linux-gnu"), *glob.glob(os.path.join(usr, "llvm-*", "lib"))])
 
 
+def own_apt(folder, suite, kind="deb", architecture=None):
+    """Words for apt-get that knows nothing but one suite, with its lists and archives below the folder; lists got."""
+    for name in ("lists/partial", "archives/partial", "sources.d"):
+        os.makedirs(os.path.join(folder, name))
+    with open(os.path.join(folder, "sources.d", "%s.sources" % suite), "w") as sources:
+        sources.write("Types: %s\nURIs: %s\nSuites: %s\nComponents: main\n"
+                      "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n" % (kind, mirror(), suite))
+    words = ["apt-get"]
+    for option in ("Dir::Etc::SourceList=/dev/null", "Dir::Etc::SourceParts=%s/sources.d" % folder,
+                   "Dir::State::Lists=%s/lists" % folder, "Dir::Cache=%s" % folder,
+                   "Acquire::Check-Valid-Until=false", "APT::Sandbox::User=root"):
+        words += ["-o", option]
+    if architecture:
+        words += ["-o", "APT::Architecture=" + architecture, "-o", "APT::Architectures=" + architecture,
+                  "-o", "Dir::State::status=/dev/null"]
+    words.append("-qq")
+    run(*words, "update", cwd=folder)
+    return words
+
+
+def get_foreign(architecture):
+    folder = foreign_folder(architecture)
+    if is_complete(folder):
+        return
+    say("unpacking Python for", architecture)
+    shutil.rmtree(folder, ignore_errors=True)
+    work = folder + ".packages"
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(folder)
+    os.makedirs(work)
+    run(*own_apt(work, FOREIGN_SUITE, architecture=architecture), "download", *FOREIGN[architecture].split(), cwd=work)
+    for package in glob.glob(os.path.join(work, "*.deb")):
+        run("dpkg", "-x", package, folder)
+    shutil.rmtree(work)
+    complete(folder)
+
+
 # ---- builds ----
 
 
@@ -160,18 +216,8 @@ def get_source():
     if is_complete(folder):
         return os.path.join(folder, "source")
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("lists/partial", "archives/partial", "sources.d", "source"):
-        os.makedirs(os.path.join(folder, name))
-    with open(os.path.join(folder, "sources.d", "%s.sources" % suite), "w") as sources:
-        sources.write("Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\n"
-                      "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n" % (mirror(), suite))
-    options = []
-    for option in ("Etc::SourceList=/dev/null", "Etc::SourceParts=%s/sources.d" % folder,
-                   "State::Lists=%s/lists" % folder, "Cache=%s" % folder):
-        options += ["-o", "Dir::" + option]
-    options += ["-o", "Acquire::Check-Valid-Until=false", "-o", "APT::Sandbox::User=root", "-qq"]
-    run("apt-get", *options, "update", cwd=folder)
-    run("apt-get", *options, "source", "--download-only", package, cwd=folder)
+    os.makedirs(os.path.join(folder, "source"))
+    run(*own_apt(folder, suite, kind="deb-src"), "source", "--download-only", package, cwd=folder)
     tarball = glob.glob(os.path.join(folder, "*.orig.tar.*"))[0]
     run("tar", "xf", tarball, "-C", os.path.join(folder, "source"), "--strip-components=1")
     complete(folder)
@@ -205,6 +251,10 @@ def found_suites():
     return [suite for suite in SUITES if is_complete(suite_folder(suite))]
 
 
+def found_foreign():
+    return [architecture for architecture in FOREIGN if is_complete(foreign_folder(architecture))]
+
+
 def found_builds():
     """{name: path of the interpreter}"""
     return {name: glob.glob(os.path.join(build_folder(name), "bin", "python3.*[0-9]"))[0]
@@ -212,11 +262,11 @@ def found_builds():
 
 
 def get(name):
-    kinds = {"suite": SUITES, "unpacked": UNPACKED, "build": BUILDS}
+    kinds = {"suite": SUITES, "unpacked": UNPACKED, "foreign": FOREIGN, "build": BUILDS}
     kind = next(kind for kind, names in kinds.items() if name in names)
-    {"suite": get_suite, "unpacked": get_unpacked, "build": get_build}[kind](name)
+    {"suite": get_suite, "unpacked": get_unpacked, "foreign": get_foreign, "build": get_build}[kind](name)
 
 
 def everything():
     """The names of all that can be got."""
-    return [*SUITES, *UNPACKED, *BUILDS]
+    return [*SUITES, *UNPACKED, *FOREIGN, *BUILDS]

@@ -197,6 +197,8 @@ class Nothing:
 class PythonProcess(Process):
     """One of tests/targets, parked; `truth` is what it found out about itself."""
 
+    prefix = []  # what starts the interpreter
+
     def __init__(self, python, program, directory, *arguments):
         self.python = python
         self.directory = str(directory)
@@ -205,7 +207,7 @@ class PythonProcess(Process):
         # Without rseq the kernel writes no CPU numbers into the threads' memory when they are stopped and go on.
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
                        "PYTHONHASHSEED": "0", "GLIBC_TUNABLES": "glibc.pthread.rseq=0", **python.environment}
-        argv = [*python.argv, "-W", "ignore", os.path.join(PROGRAMS, program), self.truth_path]
+        argv = [*self.prefix, *python.argv, "-W", "ignore", os.path.join(PROGRAMS, program), self.truth_path]
         super().__init__(subprocess.Popen(
             argv + list(map(str, arguments)), cwd=self.directory, env=environment, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=allow_cores))

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -467,7 +468,12 @@ static void check_symbols(struct ph_target *t)
     assert_int_equal(size, sizeof stdout);
     assert_true(ph_target_word(t, found, &value));
     assert_int_equal(value, address_of(stdout));
+}
 
+static void check_sections(struct ph_target *t)
+{
+    ph_addr found;
+    uint64_t size;
     assert_int_equal(ph_target_section(t, ".rodata", &found, &size), PH_OK);
     assert_true(found <= address_of(constant_text) && address_of(constant_text) < found + size);
     assert_int_equal(ph_target_section(t, ".no_such_section", &found, &size), PH_NOT_FOUND);
@@ -523,6 +529,7 @@ static void modules_and_symbols_are_those_of_the_dynamic_linker(void **state)
     struct ph_target *t = open_live(pid, false);
     check_modules(t);
     check_symbols(t);
+    check_sections(t);
     ph_target_close(t);
     end_child(pid);
 }
@@ -596,6 +603,7 @@ static void a_core_holds_what_the_child_wrote(void **state)
     assert_true(ph_target_region_at(t, threads[0].sp)->flags & PH_REGION_STACK);
     check_modules(t);
     check_symbols(t);
+    check_sections(t);
     assert_null(ph_target_missing_file(t, 0));
     ph_target_close(t);
 }
@@ -666,7 +674,7 @@ static void files_of_a_core_are_looked_up_and_checked(void **state)
         skip();
     ph_addr found;
     struct ph_target *t = open_core(core_path, NULL, "/nonexistent");
-    assert_int_equal(ph_target_symbol(t, "stdout", &found, NULL), PH_NOT_FOUND);
+    assert_int_equal(ph_target_section(t, ".rodata", &found, NULL), PH_NOT_FOUND);
     assert_non_null(strstr(ph_target_missing_file(t, 0), "not found"));
     ph_target_close(t);
 
@@ -676,7 +684,7 @@ static void files_of_a_core_are_looked_up_and_checked(void **state)
     ph_target_close(t);
 
     t = open_core(core_path, "/bin/sh", "/nonexistent"); /* another program */
-    assert_int_equal(ph_target_symbol(t, "stdout", &found, NULL), PH_NOT_FOUND);
+    assert_int_equal(ph_target_section(t, ".rodata", &found, NULL), PH_NOT_FOUND);
     bool said = false;
     for (size_t i = 0; ph_target_missing_file(t, i); i++)
         said = said || strstr(ph_target_missing_file(t, i), "not the file that was mapped");
@@ -977,6 +985,105 @@ static void without_a_match_all_goes_through_the_debugger(void **state)
     end_child(pid);
 }
 
+/* The regions as somebody else lists them, and `program`; t is described by them. */
+static void describe(struct ph_target *t, struct ph_target *listed, ph_addr program)
+{
+    struct ph_description description = {.pid = 77, .program = program};
+    struct ph_error err;
+    if (listed)
+        description.regions = ph_target_regions(listed, &description.region_count);
+    assert_true(ph_target_wants_description(t));
+    assert_int_equal(ph_target_describe(t, &description, &err), PH_OK);
+    assert_false(ph_target_wants_description(t));
+    assert_int_equal(ph_target_info(t)->pid, 77);
+    assert_int_equal(ph_target_info(t)->word_bytes, sizeof(void *));
+}
+
+static void modules_are_found_where_the_debugger_lists_regions(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(CHILD_WAITS);
+    struct debugger debugger = {.pid = pid};
+    struct ph_target *listed = open_live(pid, false), *t = open_debugged(&debugger, NULL);
+    describe(t, listed, 0);
+    assert_true(ph_target_info(t)->lists_regions);
+    check_symbols(t);
+    check_modules(t);
+    check_pattern(t, pid);
+    char real[PATH_MAX];
+    assert_non_null(realpath("/proc/self/exe", real));
+    assert_string_equal(ph_target_info(t)->path, real);
+    assert_null(ph_target_view(t, 0xdead000, 1));
+    assert_false(ph_target_is_mapped(t, 0xdead000));
+    ph_target_close(t);
+    ph_target_close(listed);
+    end_child(pid);
+}
+
+/* Each module of the dynamic linker's is there, by the name that it gives, with its bias. */
+static int check_linked(struct dl_phdr_info *info, size_t info_bytes, void *context)
+{
+    (void)info_bytes;
+    size_t count, i = 0;
+    const struct ph_module *modules = ph_target_modules(context, &count);
+    while (i < count &&
+           (modules[i].bias != info->dlpi_addr || strcmp(modules[i].path, info->dlpi_name) != 0))
+        i++;
+    assert_true(i < count);
+    return 0;
+}
+
+static void modules_are_found_from_the_program_alone(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(CHILD_WAITS);
+    struct debugger debugger = {.pid = pid};
+    struct ph_target *t = open_debugged(&debugger, NULL);
+    size_t count;
+    describe(t, NULL, getauxval(AT_PHDR));
+    assert_false(ph_target_info(t)->lists_regions);
+    check_symbols(t);
+    dl_iterate_phdr(check_linked, t);
+    const struct ph_region *regions = ph_target_regions(t, &count);
+    assert_true(count > 4);
+    for (size_t i = 1; i < count; i++)
+        assert_true(regions[i - 1].end <= regions[i].start);
+    assert_true(ph_target_region_at(t, address_of(&counter))->flags & PH_REGION_WRITE);
+    assert_null(ph_target_region_at(t, address_of(pattern)));
+    assert_true(ph_target_is_mapped(t, address_of(pattern)));
+    assert_false(ph_target_is_mapped(t, 0xdead000));
+    check_pattern(t, pid);
+    ph_target_close(t);
+    end_child(pid);
+}
+
+/* Whatever a read fails on or yields, a description ends, and what is found is true. */
+static void descriptions_of_what_cannot_be_read_do_no_harm(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(CHILD_WAITS);
+    for (unsigned n = 1; n <= 60; n++) {
+        struct debugger debugger = {.pid = pid, .fail_at = n, .lies = n == 60};
+        struct ph_target *t = open_debugged(&debugger, NULL);
+        ph_addr found;
+        struct ph_error err;
+        struct ph_region wrong[] = {
+            {.start = 0x5000, .end = 0x4000, .flags = 7, .name = ""},
+            {.start = UINT64_MAX - 5, .end = UINT64_MAX, .flags = 7, .name = ""},
+        };
+        struct ph_description description = {
+            .program = n % 5 ? getauxval(AT_PHDR) : UINT64_MAX - n,
+            .regions = wrong,
+            .region_count = n % 2 ? 0 : 2,
+        };
+        assert_int_equal(ph_target_describe(t, &description, &err), PH_OK);
+        if (ph_target_symbol(t, "getppid", &found, NULL) == PH_OK)
+            assert_int_equal(found, address_of(dlsym(RTLD_DEFAULT, "getppid")));
+        ph_target_close(t);
+    }
+    end_child(pid);
+}
+
 static void a_debugger_that_disagrees_is_believed(void **state)
 {
     (void)state;
@@ -1068,6 +1175,9 @@ int main(void)
         cmocka_unit_test(an_open_core_of_something_else_is_not_taken),
         cmocka_unit_test(a_debugger_of_a_core_gets_the_core),
         cmocka_unit_test(without_a_match_all_goes_through_the_debugger),
+        cmocka_unit_test(modules_are_found_where_the_debugger_lists_regions),
+        cmocka_unit_test(modules_are_found_from_the_program_alone),
+        cmocka_unit_test(descriptions_of_what_cannot_be_read_do_no_harm),
         cmocka_unit_test(a_debugger_that_disagrees_is_believed),
         cmocka_unit_test(failing_reads_cost_only_what_they_read),
         cmocka_unit_test(lack_of_memory_is_an_error_or_harmless),
