@@ -100,7 +100,8 @@ enum ph_status ph_blocks_scan(struct ph_blocks *blocks, struct ph_python *python
 {
     memset(blocks, 0, sizeof *blocks);
     enum ph_status status = ph_mimalloc_scan(blocks, python, host);
-    if (!status && blocks->runs.count == 0)
+    blocks->are_mimalloc = blocks->runs.count != 0;
+    if (!status && !blocks->are_mimalloc)
         status = ph_pymalloc_scan(blocks, python, host);
     else if (!status && !(python->build & PH_BUILD_FREE_THREADED))
         python->build |= PH_BUILD_MIMALLOC;

@@ -50,6 +50,7 @@ struct ph_blocks {
     PH_ARRAY(struct ph_run) runs; /* by ascending address */
     PH_ARRAY(struct ph_window) windows;
     PH_ARRAY(uint8_t) slots;   /* enum ph_slot_state of each slot */
+    bool are_mimalloc;         /* else pymalloc's */
     uint32_t used_count;       /* blocks in use */
     uint32_t step_bytes;       /* no two runs begin or end within one step: a power of two */
     uint64_t unsearched_bytes; /* of mappings too vast to be a heap, such as a sanitizer's shadow */
@@ -57,8 +58,8 @@ struct ph_blocks {
     uint64_t delayed_count;    /* blocks freed that other threads may still read: not in use */
 };
 
-/* Find all runs. What could not be read is skipped, and counted by the target. Notes in
- * python->build where mimalloc serves a build with a GIL. */
+/* Find all runs. What could not be read is skipped, and counted by the target. python->build
+ * is told where mimalloc serves a build with a GIL. */
 enum ph_status ph_blocks_scan(struct ph_blocks *blocks, struct ph_python *python,
                               const struct ph_host *host, struct ph_error *err) PH_MUST_USE;
 void ph_blocks_free(struct ph_blocks *blocks);

@@ -103,7 +103,8 @@ static bool add_in_block(struct builder *b, const struct ph_run *run, ph_addr ad
         return true;
     }
     const struct ph_type *type = type_of(b, address);
-    if (!type || slots[slot] == PH_SLOT_BUFFER || offset != type->header_bytes ||
+    if (!type || slots[slot] == PH_SLOT_BUFFER ||
+        offset != b->heap->allocator.prefix_bytes + type->header_bytes ||
         offset + type->min_bytes > run->block_bytes || !plausible_refcount(b, address))
         return false;
     slots[slot] = PH_SLOT_OBJECT;
@@ -259,7 +260,9 @@ static void walk_gc_list(struct builder *b, ph_addr head, unsigned generation)
 static void walk_gc_run(struct builder *b, const struct ph_run *run)
 {
     const struct ph_layout *L = &b->python->layout;
-    uint64_t before = run->use == PH_RUN_GC_MANAGED ? 2 * ph_word_bytes(b->python) : 0;
+    uint64_t before = b->heap->allocator.prefix_bytes;
+    if (run->use == PH_RUN_GC_MANAGED)
+        before += 2 * ph_word_bytes(b->python);
     for (uint32_t n = 0; n < run->block_count && !b->failed && !b->interrupted; n++) {
         uint8_t bits = 0;
         ph_addr address = run->start + n * run->block_bytes + before;
@@ -313,28 +316,32 @@ static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, 
            ph_object_own_bytes(&b->heap->objects, &o) <= room;
 }
 
-/* The object that plainly lies in a block which nothing found refers to. */
-static void add_unclaimed(struct builder *b, const struct ph_run *run, uint32_t slot)
+/* Add the object in a block in use that nothing found refers to, if it plainly is one. */
+static void scan_block(struct builder *b, ph_addr block, uint64_t bytes)
 {
     const uint32_t gc = ph_python_gc_header_bytes(b->python);
     const uint32_t headers[] = {0, gc, gc + 2 * ph_word_bytes(b->python)};
-    ph_addr block = ph_run_block_address(run, slot);
+    const uint32_t prefix = b->heap->allocator.prefix_bytes;
+    if (prefix != ph_allocator_prefix(&b->heap->allocator, b->python, block + prefix))
+        return;
     for (size_t h = gc ? 0 : 1; h < sizeof headers / sizeof *headers; h++) {
-        if (headers[h] < run->block_bytes &&
-            plainly_object(b, block + headers[h], headers[h], run->block_bytes - headers[h]) &&
-            add_in_block(b, run, block + headers[h], 0))
+        uint32_t offset = prefix + headers[h];
+        if (offset < bytes && plainly_object(b, block + offset, headers[h], bytes - offset) &&
+            add(b, block + offset, 0))
             return;
     }
 }
 
+/* Blocks in use that nothing found refers to. */
 static void scan_unclaimed(struct builder *b)
 {
     const struct ph_blocks *blocks = &b->heap->blocks;
     for (uint32_t i = 0; i < blocks->runs.count && !b->failed && !b->interrupted; i++) {
         const struct ph_run *run = &blocks->runs.items[i];
         for (uint32_t n = 0; n < run->block_count && run->use != PH_RUN_BUFFERS; n++) {
-            if (blocks->slots.items[run->first_slot + n] == PH_SLOT_USED)
-                add_unclaimed(b, run, run->first_slot + n);
+            uint32_t slot = run->first_slot + n;
+            if (blocks->slots.items[slot] == PH_SLOT_USED)
+                scan_block(b, ph_run_block_address(run, slot), run->block_bytes);
             check_interrupt(b);
         }
     }
@@ -423,7 +430,8 @@ static void append_run(struct builder *b, const struct ph_run *run, bool may_col
         uint8_t flags = b->slot_flags[slot];
         uint32_t type_id = heap->slot_ids[slot];
         const struct ph_type *type = heap->objects.types.items[type_id];
-        ph_addr address = ph_run_block_address(run, slot) + type->header_bytes;
+        ph_addr address =
+            ph_run_block_address(run, slot) + heap->allocator.prefix_bytes + type->header_bytes;
         if (may_collect && type->is_gc && !(flags & PH_OBJECT_TRACKED) &&
             header_says_tracked(b->python, address)) {
             flags |= PH_OBJECT_TRACKED;
@@ -470,11 +478,12 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
     enum ph_status status = ph_blocks_scan(&heap->blocks, b->python, b->host, err);
     if (status)
         return status;
+    if (!ph_type_at(&heap->objects, b->python->type_type))
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    ph_allocator_detect(&heap->allocator, &heap->objects, &heap->blocks);
     b->slot_flags = ph_calloc(heap->blocks.slots.count, 1);
     heap->slot_ids = ph_calloc(heap->blocks.slots.count, sizeof *heap->slot_ids);
-    b->failed = !b->slot_flags || !heap->slot_ids ||
-                !ph_map_reserve(&heap->outside, PENDING_FIRST) ||
-                !ph_type_at(&heap->objects, b->python->type_type);
+    b->failed = !b->slot_flags || !heap->slot_ids || !ph_map_reserve(&heap->outside, PENDING_FIRST);
     progress(b, "finding objects", 30);
     b->reached = PH_OBJECT_REACHABLE;
     if (!b->failed) {
@@ -570,6 +579,7 @@ uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t
     const struct ph_run *run = ph_blocks_find(&heap->blocks, start);
     if (run)
         return run->block_bytes;
+    start -= ph_allocator_prefix(&heap->allocator, heap->objects.python, start);
     /* glibc keeps the size of a chunk in the word before it; its low three bits are flags
      * (malloc/malloc.c). */
     uint64_t word = ph_word_bytes(heap->objects.python), chunk = 0;

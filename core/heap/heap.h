@@ -11,7 +11,7 @@
 #ifndef PH_HEAP_HEAP_H
 #define PH_HEAP_HEAP_H
 
-#include "heap/blocks.h"
+#include "heap/allocator.h"
 #include "objects/object.h"
 
 enum ph_object_flags {
@@ -26,6 +26,7 @@ enum ph_object_flags {
 struct ph_heap {
     struct ph_objects objects;
     struct ph_blocks blocks;
+    struct ph_allocator allocator;
     uint32_t count;
     ph_addr *addresses;    /* ascending */
     uint32_t *type_ids;    /* index into objects.types */

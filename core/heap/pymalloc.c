@@ -161,7 +161,7 @@ enum ph_status ph_pymalloc_scan(struct ph_blocks *blocks, struct ph_python *pyth
         .header_bytes = ((uint32_t)L->pool_header.size + 15) & ~15u,
     };
     blocks->step_bytes = L->traits.pools == PH_POOLS_LARGE ? LARGE_POOL : SMALL_POOL;
-    enum ph_status status = ph_target_info(python->target)->lists_regions ? scan_regions(&s)
-                                                                          : scan_arenas(&s);
+    enum ph_status status =
+        ph_target_info(python->target)->lists_regions ? scan_regions(&s) : scan_arenas(&s);
     return status || ph_blocks_index(blocks) ? status : PH_NO_MEMORY;
 }

@@ -8,6 +8,7 @@
 enum {
     MAX_INTERPRETERS = 100000, /* bounds for lists that a broken target could make endless */
     MAX_THREADS = 1000000,
+    MAX_STATIC_TYPES = 1000,
     METATYPE_DEPTH = 8,
     TPFLAGS_HEAPTYPE = 1 << 9,
     TPFLAGS_READY = 1 << 12,
@@ -275,6 +276,23 @@ static bool gc_headers_fit(const struct ph_python *python)
     return true;
 }
 
+/* Whether the main interpreter's table of static types holds types, by its first and its last. It
+ * lies far behind in the interpreter, so what a kind of build has more before it shows here. */
+static bool static_types_fit(const struct ph_python *python)
+{
+    const struct ph_layout *L = &python->layout;
+    if (L->traits.static_types == PH_STATIC_TYPES_IN_TYPE)
+        return true;
+    ph_addr interp = python->interpreters.items[0].address;
+    uint64_t count = ph_python_word(python, interp, L->interp.static_builtins_count);
+    if (!count || count > MAX_STATIC_TYPES)
+        return false;
+    ph_addr first = interp + (uint64_t)L->interp.static_builtins;
+    ph_addr last = first + (count - 1) * (uint64_t)L->static_type_state.size;
+    return ph_python_is_type(python, ph_python_word(python, first, L->static_type_state.type)) &&
+           ph_python_is_type(python, ph_python_word(python, last, L->static_type_state.type));
+}
+
 /* Read everything by this version's table; false where the target contradicts it. */
 static bool read_by_table(struct ph_python *python, uint32_t version_hex, unsigned build)
 {
@@ -286,20 +304,22 @@ static bool read_by_table(struct ph_python *python, uint32_t version_hex, unsign
                        NULL))
         return false;
     return read_interpreters(python) && read_threads(python) && read_type_type(python) &&
-           gc_headers_fit(python);
+           gc_headers_fit(python) && static_types_fit(python);
 }
 
 /* The same for each way in which the version may have been built that no symbol tells. */
 static bool read_by_tables(struct ph_python *python, uint32_t version_hex)
 {
-    if (read_by_table(python, version_hex, python->build))
+    /* A trace-refs build exports nothing that others do not from 3.13 on. */
+    const unsigned untold[] = {0, PH_BUILD_SHORT_GC_HEAD, PH_BUILD_TRACE_REFS};
+    for (size_t i = 0; i < sizeof untold / sizeof *untold; i++) {
+        unsigned build = python->build | untold[i];
+        if (!read_by_table(python, version_hex, build))
+            continue;
+        python->build = build;
         return true;
-    unsigned build = python->build | PH_BUILD_SHORT_GC_HEAD;
-    if (python->layout.traits.gc_header == PH_GC_HEADER_LINKS ||
-        !read_by_table(python, version_hex, build))
-        return false;
-    python->build = build;
-    return true;
+    }
+    return false;
 }
 
 static enum ph_status choose_table(struct ph_python *python, struct ph_error *err)
@@ -359,13 +379,6 @@ static unsigned read_build(const struct ph_python *python)
     return build;
 }
 
-static enum ph_status refuse_unsupported_build(const struct ph_python *python, struct ph_error *err)
-{
-    if (python->build & PH_BUILD_TRACE_REFS)
-        return ph_fail(err, PH_UNSUPPORTED, "a Python built with trace-refs is not supported yet");
-    return PH_OK;
-}
-
 static enum ph_status find_anchor(struct ph_target *target, ph_addr *anchor, struct ph_error *err)
 {
     if (ph_target_symbol(target, "_PyRuntime", anchor, NULL) == PH_OK ||
@@ -397,10 +410,8 @@ enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out,
     enum ph_status status = find_anchor(target, &python->anchor, err);
     if (!status) {
         python->build = read_build(python);
-        status = refuse_unsupported_build(python, err);
-    }
-    if (!status)
         status = choose_table(python, err);
+    }
     if (status) {
         ph_python_close(python);
         return status;
