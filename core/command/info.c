@@ -152,11 +152,8 @@ static void write_build(struct ph_doc *doc, const struct ph_python *python)
 
 static void write_allocator(struct ph_doc *doc, const struct ph_allocator *allocator)
 {
-    char text[40];
     ph_doc_text(doc, "allocator", NULL, ph_allocator_name(allocator));
-    snprintf(text, sizeof text, "%s%s", allocator->is_malloc ? "malloc" : "pymalloc",
-             allocator->prefix_bytes ? " with debug hooks" : "");
-    ph_doc_text(doc, NULL, "Memory", text);
+    ph_doc_text(doc, NULL, "Memory", ph_allocator_text(allocator));
 }
 
 static enum ph_status run_info(struct ph_session *s, const struct ph_invocation *inv,

@@ -22,23 +22,23 @@ static bool has_fence(const struct ph_python *python, ph_addr data)
 
 /* What the samples showed. */
 struct tally {
-    uint32_t seen, in_pools, fenced;
+    uint32_t seen, in_blocks, fenced;
 };
 
 static void count_sample(struct tally *tally, struct ph_objects *objects,
-                         const struct ph_pools *pools, ph_addr address)
+                         const struct ph_blocks *blocks, ph_addr address)
 {
     struct ph_object o;
     if (!ph_object_at(objects, address, &o))
         return;
     ph_addr data = address - o.type->header_bytes;
     tally->seen++;
-    tally->in_pools += ph_pools_find(pools, data) != NULL;
+    tally->in_blocks += ph_blocks_find(blocks, data) != NULL;
     tally->fenced += has_fence(objects->python, data);
 }
 
 void ph_allocator_detect(struct ph_allocator *allocator, struct ph_objects *objects,
-                         const struct ph_pools *pools)
+                         const struct ph_blocks *blocks)
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
@@ -48,19 +48,37 @@ void ph_allocator_detect(struct ph_allocator *allocator, struct ph_objects *obje
     for (uint32_t i = 0; i < python->interpreters.count; i++) {
         ph_addr interp = python->interpreters.items[i].address;
         for (size_t n = 0; n < sizeof samples / sizeof *samples; n++)
-            count_sample(&tally, objects, pools, ph_python_word(python, interp, samples[n]));
+            count_sample(&tally, objects, blocks, ph_python_word(python, interp, samples[n]));
     }
-    allocator->is_malloc = tally.seen && !tally.in_pools;
-    allocator->prefix_bytes = tally.fenced > tally.seen / 2 ? 2 * ph_word_bytes(python) : 0;
-    if (allocator->is_malloc)
+    bool hooks = tally.fenced > tally.seen / 2;
+    *allocator = (struct ph_allocator){
+        .kind = tally.seen && !tally.in_blocks ? PH_ALLOCATOR_MALLOC
+                : blocks->are_mimalloc         ? PH_ALLOCATOR_MIMALLOC
+                                               : PH_ALLOCATOR_PYMALLOC,
+        .prefix_bytes = hooks ? 2 * ph_word_bytes(python) : 0,
+    };
+    if (allocator->kind == PH_ALLOCATOR_MALLOC)
         objects->python->build |= PH_BUILD_MALLOC;
 }
 
 const char *ph_allocator_name(const struct ph_allocator *allocator)
 {
-    if (allocator->prefix_bytes)
-        return allocator->is_malloc ? "malloc_debug" : "pymalloc_debug";
-    return allocator->is_malloc ? "malloc" : "pymalloc";
+    static const char *const names[][2] = {
+        [PH_ALLOCATOR_PYMALLOC] = {"pymalloc", "pymalloc_debug"},
+        [PH_ALLOCATOR_MALLOC] = {"malloc", "malloc_debug"},
+        [PH_ALLOCATOR_MIMALLOC] = {"mimalloc", "mimalloc_debug"},
+    };
+    return names[allocator->kind][allocator->prefix_bytes != 0];
+}
+
+const char *ph_allocator_text(const struct ph_allocator *allocator)
+{
+    static const char *const texts[][2] = {
+        [PH_ALLOCATOR_PYMALLOC] = {"pymalloc", "pymalloc with debug hooks"},
+        [PH_ALLOCATOR_MALLOC] = {"malloc", "malloc with debug hooks"},
+        [PH_ALLOCATOR_MIMALLOC] = {"mimalloc", "mimalloc with debug hooks"},
+    };
+    return texts[allocator->kind][allocator->prefix_bytes != 0];
 }
 
 uint32_t ph_allocator_prefix(const struct ph_allocator *allocator, const struct ph_python *python,

@@ -1,7 +1,7 @@
 /*
- * The allocator that the objects' memory comes from: pymalloc or malloc, with or without the debug
- * hooks (PYTHONMALLOC=debug, -X dev, every debug build), which put words before and after what
- * was asked for (Objects/obmalloc.c: _PyMem_DebugRawAlloc).
+ * The allocator that the objects' memory comes from: pymalloc, mimalloc or malloc, with or without
+ * the debug hooks (PYTHONMALLOC=debug, -X dev, every debug build), which put words before and after
+ * what was asked for (Objects/obmalloc.c: _PyMem_DebugRawAlloc).
  *
  * No symbol and no setting is asked: the blocks that hold the interpreter's own dicts and modules
  * tell, in every version.
@@ -9,22 +9,30 @@
 #ifndef PH_HEAP_ALLOCATOR_H
 #define PH_HEAP_ALLOCATOR_H
 
-#include "heap/pools.h"
+#include "heap/blocks.h"
 #include "objects/object.h"
 
+enum ph_allocator_kind {
+    PH_ALLOCATOR_PYMALLOC,
+    PH_ALLOCATOR_MALLOC,   /* built without pymalloc, or PYTHONMALLOC=malloc */
+    PH_ALLOCATOR_MIMALLOC, /* free-threaded, or PYTHONMALLOC=mimalloc */
+};
+
 struct ph_allocator {
-    bool is_malloc;        /* built without pymalloc, or PYTHONMALLOC=malloc */
+    enum ph_allocator_kind kind;
     uint32_t prefix_bytes; /* from the start of a block to the memory that was asked for: 0, or
                               the hooks' two words */
 };
 
-/* Look at the blocks of some objects, and add what they show to the words of the build. objects
- * must have its first type, pools be scanned. */
+/* Look at the blocks of some objects; python->build is told of malloc. objects must have its first
+ * type, blocks be scanned. */
 void ph_allocator_detect(struct ph_allocator *allocator, struct ph_objects *objects,
-                         const struct ph_pools *pools);
+                         const struct ph_blocks *blocks);
 
 /* "pymalloc", "malloc_debug": the word that PYTHONMALLOC has for it. */
 const char *ph_allocator_name(const struct ph_allocator *allocator);
+/* "pymalloc", "malloc with debug hooks". */
+const char *ph_allocator_text(const struct ph_allocator *allocator);
 
 /* Where in its block the memory lies that was asked for and begins at `data`: as the hooks left it,
  * for memory may also come from malloc directly. */

@@ -146,13 +146,10 @@ enum ph_status ph_chunks_scan(struct ph_chunks *chunks, struct ph_python *python
                               const struct ph_host *host, struct ph_error *err)
 {
     struct scan s = {chunks, python, host, ph_word_bytes(python), PH_OK};
-    size_t count;
-    const struct ph_region *regions = ph_target_regions(python->target, &count);
-    const unsigned wanted = PH_REGION_READ | PH_REGION_WRITE | PH_REGION_ANON;
-    for (size_t i = 0; i < count && !s.status; i++) {
-        const struct ph_region *region = &regions[i];
-        if ((region->flags & wanted) == wanted && !(region->flags & PH_REGION_STACK) &&
-            !ph_region_is_vast(region) && !walk_arena(&s, region) && !walk_first_arena(&s, region))
+    const struct ph_region *region;
+    for (size_t i = 0; !s.status && (region = ph_blocks_region(python, &i)) != NULL;) {
+        if (!(region->flags & PH_REGION_STACK) && !ph_region_is_vast(region) &&
+            !walk_arena(&s, region) && !walk_first_arena(&s, region))
             find_mapped(&s, region);
     }
     chunks->claimed = s.status ? NULL : ph_calloc(chunks->starts.count + 1u, 1);

@@ -9,7 +9,7 @@
 #ifndef PH_HEAP_MALLOC_H
 #define PH_HEAP_MALLOC_H
 
-#include "heap/pools.h"
+#include "heap/blocks.h"
 
 /* Memory that one walk covered. */
 struct ph_chunk_span {

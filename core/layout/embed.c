@@ -17,16 +17,19 @@
     extern __attribute__((visibility("hidden"))) const char ph_layout_end_##symbol[];
 #define PH_LAYOUT_VERSION(major, minor)             EMBED(major##_##minor, #major "." #minor ".layout")
 #define PH_LAYOUT_OVERLAY(name, first, last, build) EMBED(name, #name ".layout")
+#define PH_LAYOUT_MICRO(name, first, last)          EMBED(name, #name ".layout")
 #include "layout/versions.def"
 #undef PH_LAYOUT_VERSION
 #undef PH_LAYOUT_OVERLAY
+#undef PH_LAYOUT_MICRO
 
 #define PH_LAYOUT_OVERLAY(name, first, last, build)
+#define PH_LAYOUT_MICRO(name, first, last)
 #define PH_LAYOUT_VERSION(major, minor)                                                            \
     {.version = #major "." #minor,                                                                 \
      .name = #major "." #minor ".layout",                                                          \
-     .first = (major) << 8 | (minor),                                                              \
-     .last = (major) << 8 | (minor),                                                               \
+     .first = (major) << 16 | (minor) << 8,                                                        \
+     .last = (major) << 16 | (minor) << 8 | 0xff,                                                  \
      .text = ph_layout_text_##major##_##minor,                                                     \
      .end = ph_layout_end_##major##_##minor},
 
@@ -36,16 +39,20 @@ const struct ph_layout_file ph_layout_files[] = {
 };
 #undef PH_LAYOUT_VERSION
 #undef PH_LAYOUT_OVERLAY
+#undef PH_LAYOUT_MICRO
 
-#define PH_LAYOUT_VERSION(major, minor)
-#define PH_LAYOUT_OVERLAY(id, from, to, flag)                                                      \
+#define OVERLAY(id, from, to, flag)                                                                \
     {.version = #id,                                                                               \
      .name = #id ".layout",                                                                        \
      .first = from,                                                                                \
      .last = to,                                                                                   \
+     .overlay = true,                                                                              \
      .build = flag,                                                                                \
      .text = ph_layout_text_##id,                                                                  \
      .end = ph_layout_end_##id},
+#define PH_LAYOUT_VERSION(major, minor)
+#define PH_LAYOUT_OVERLAY(id, from, to, flag) OVERLAY(id, (from) << 8, (to) << 8 | 0xff, flag)
+#define PH_LAYOUT_MICRO(id, from, to)         OVERLAY(id, from, to, 0)
 
 const struct ph_layout_file ph_layout_overlays[] = {
 #include "layout/versions.def"

@@ -4,13 +4,15 @@
 #ifndef PH_LAYOUT_EMBED_H
 #define PH_LAYOUT_EMBED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ph_layout_file {
     const char *version;  /* "3.11", as `base` names it; of an overlay its name */
     const char *name;     /* "3.11.layout", for messages */
-    uint32_t first, last; /* the versions that it is for: 0x030b is 3.11 */
-    unsigned build;       /* of an overlay: the enum ph_build that it is for */
+    uint32_t first, last; /* the versions that it is for: 0x030b07 is 3.11.7 */
+    bool overlay;
+    unsigned build; /* of an overlay: the enum ph_build that it is for; 0: any */
     const char *text, *end;
 };
 

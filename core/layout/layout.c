@@ -140,16 +140,18 @@ static enum ph_status parse_file(struct ph_decls *decls, const struct ph_layout_
         ph_decls_parse(decls, file->name, file->text, (size_t)(file->end - file->text), err);
     if (!status && strcmp(decls->version, file->version) != 0)
         status = ph_fail(err, PH_FAILED, "%s: expected the line \"%s %s\"", file->name,
-                         file->build ? "overlay" : "version", file->version);
+                         file->overlay ? "overlay" : "version", file->version);
     return status;
 }
 
-/* The overlays that a build of this version has. */
+/* The overlays that a build of this version has: 0x030b07 is 3.11.7. */
 static enum ph_status parse_overlays(struct ph_decls *decls, uint32_t version, unsigned build,
                                      struct ph_error *err)
 {
     for (const struct ph_layout_file *file = ph_layout_overlays; file->version; file++) {
-        if (version < file->first || version > file->last || !(build & file->build))
+        bool wanted = version >= file->first && version <= file->last &&
+                      (!file->build || (build & file->build));
+        if (!wanted)
             continue;
         enum ph_status status = parse_file(decls, file, err);
         if (status)
@@ -175,14 +177,14 @@ static enum ph_status parse_chain(struct ph_decls *decls, const struct ph_layout
     return ph_fail(err, PH_FAILED, "%s: more than %d bases", file->name, MAX_BASES);
 }
 
-static enum ph_status fill(struct ph_layout *out, struct ph_decls *decls, unsigned build,
-                           const struct ph_layout_file *file, struct ph_error *err)
+static enum ph_status fill(struct ph_layout *out, struct ph_decls *decls, uint32_t version_hex,
+                           unsigned build, const struct ph_layout_file *file, struct ph_error *err)
 {
     struct ph_abi abi = {
         .word_bytes = out->word_bytes,
         .int64_align = out->word_bytes == 4 && !out->big_endian ? 4 : 8,
     };
-    enum ph_status status = parse_overlays(decls, file->first, build, err);
+    enum ph_status status = parse_overlays(decls, version_hex >> 8, build, err);
     if (!status)
         status = parse_chain(decls, file, err);
     if (!status)
@@ -205,11 +207,11 @@ enum ph_status ph_layout_load(struct ph_layout *out, uint32_t version_hex, unsig
         return ph_fail(err, PH_UNSUPPORTED, "there is no table for CPython %s", version);
 
     struct ph_layout layout = {
-        .version = file->first << 16, .word_bytes = word_bytes, .big_endian = big_endian};
+        .version = file->first << 8, .word_bytes = word_bytes, .big_endian = big_endian};
     struct ph_decls decls = {0};
     if (word_bytes == 4)
         build |= PH_BUILD_32_BIT;
-    enum ph_status status = fill(&layout, &decls, build, file, err);
+    enum ph_status status = fill(&layout, &decls, version_hex, build, file, err);
     ph_decls_free(&decls);
     if (!status)
         *out = layout;

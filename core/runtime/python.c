@@ -94,13 +94,14 @@ static bool read_generations(const struct ph_python *python, ph_addr first, stru
     const struct ph_layout *L = &python->layout;
     for (int i = 0; i < PH_GENERATIONS; i++) {
         ph_addr head = first + (uint64_t)i * (uint64_t)L->gc_generation.size;
+        bool lists = L->traits.gc_header != PH_GC_HEADER_NONE;
         /* During a collection the links of a young list may be in use for reference counts, yet the
          * heads of all generations stay linked; an interpreter that is only being made has none
          * yet. */
-        if (!is_gc_list(python, head))
+        if (lists && !is_gc_list(python, head))
             return false;
         gc->lists[i] = (struct ph_gc_list){
-            .head = head,
+            .head = lists ? head : 0,
             .threshold = ph_python_u32(python, head, L->gc_generation.threshold),
             .count = ph_python_u32(python, head, L->gc_generation.count),
         };
@@ -123,7 +124,7 @@ static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_g
     if (!read_generations(python, first, gc))
         return false;
     ph_addr permanent = address + (uint64_t)L->gc_state.permanent_generation;
-    if (is_gc_list(python, permanent))
+    if (L->traits.gc_header != PH_GC_HEADER_NONE && is_gc_list(python, permanent))
         gc->lists[PH_GEN_PERMANENT].head = permanent;
     gc->collecting = ph_python_u32(python, address, L->gc_state.collecting) != 0;
     gc->garbage = ph_python_word(python, address, L->gc_state.garbage);
@@ -378,13 +379,6 @@ static unsigned read_build(const struct ph_python *python)
     return build;
 }
 
-static enum ph_status refuse_unsupported_build(const struct ph_python *python, struct ph_error *err)
-{
-    if (python->build & PH_BUILD_FREE_THREADED)
-        return ph_fail(err, PH_UNSUPPORTED, "a free-threaded Python is not supported yet");
-    return PH_OK;
-}
-
 static enum ph_status find_anchor(struct ph_target *target, ph_addr *anchor, struct ph_error *err)
 {
     if (ph_target_symbol(target, "_PyRuntime", anchor, NULL) == PH_OK ||
@@ -416,10 +410,8 @@ enum ph_status ph_python_open(struct ph_target *target, struct ph_python **out,
     enum ph_status status = find_anchor(target, &python->anchor, err);
     if (!status) {
         python->build = read_build(python);
-        status = refuse_unsupported_build(python, err);
-    }
-    if (!status)
         status = choose_table(python, err);
+    }
     if (status) {
         ph_python_close(python);
         return status;

@@ -14,7 +14,7 @@ import supply
 PROGRAMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "targets")
 START_SECONDS = 120
 SUPPORTED = [(3, minor) for minor in range(6, 14)]
-SUPPORTED_FLAVOURS = {"debug", "trace-refs", "malloc"}
+SUPPORTED_FLAVOURS = {"debug", "free-threaded", "malloc", "trace-refs"}
 
 # Interpreters with another allocator: its name as PYTHONMALLOC has it, and on which versions it is tried: on the first
 # plain interpreter of each, None being the newest.

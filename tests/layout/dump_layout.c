@@ -6,7 +6,7 @@
  *     3.11 PyListObject sizeof 40
  *     3.11 PyCMethodObject|... field absent
  *
- * With a version and kinds of builds ("3.13 debug trace-refs"): the places of that build alone.
+ * With a version and kinds of builds ("3.13.15 debug trace-refs"): the places of that build alone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +25,12 @@ static void print_entry(const char *version, const struct ph_layout_entry *entry
 
 static int dump_version(const char *version, unsigned build)
 {
-    unsigned major, minor;
+    unsigned major, minor, micro = 0;
     struct ph_layout layout;
     struct ph_error error;
-    if (sscanf(version, "%u.%u", &major, &minor) != 2)
+    if (sscanf(version, "%u.%u.%u", &major, &minor, &micro) < 2)
         return EXIT_FAILURE;
-    if (ph_layout_load(&layout, major << 24 | minor << 16, build, 8, false, &error)) {
+    if (ph_layout_load(&layout, major << 24 | minor << 16 | micro << 8, build, 8, false, &error)) {
         fprintf(stderr, "%s: %s\n", version, error.message);
         return EXIT_FAILURE;
     }
@@ -43,9 +43,10 @@ static int dump_version(const char *version, unsigned build)
 
 static unsigned build_of(const char *word)
 {
-    return strcmp(word, "debug") == 0        ? PH_BUILD_DEBUG
-           : strcmp(word, "trace-refs") == 0 ? PH_BUILD_TRACE_REFS
-                                             : 0;
+    return strcmp(word, "debug") == 0           ? PH_BUILD_DEBUG
+           : strcmp(word, "trace-refs") == 0    ? PH_BUILD_TRACE_REFS
+           : strcmp(word, "free-threaded") == 0 ? PH_BUILD_FREE_THREADED
+                                                : 0;
 }
 
 int main(int argc, char **argv)
