@@ -154,6 +154,30 @@ static void write_others(struct ph_doc *doc, const struct ph_python *python)
     ph_doc_array_end(doc);
 }
 
+static void write_build(struct ph_doc *doc, const struct ph_python *python)
+{
+    const bool debug = python->build & PH_BUILD_DEBUG, traced = python->build & PH_BUILD_TRACE_REFS;
+    static const struct {
+        const char *word, *text;
+    } states[] = {
+        [PH_PYTHON_RUNS] = {"running", ""},
+        [PH_PYTHON_STARTS] = {"starting", ", STARTING: parts of it may be missing"},
+        [PH_PYTHON_ENDS] = {"ending", ", ENDING: parts of it are gone"},
+    };
+    char text[160];
+    snprintf(text, sizeof text, "%s%s%s%s%s%s", python->version, debug || traced ? ", built" : "",
+             debug ? " for debugging" : "", traced ? " with trace-refs" : "",
+             python->untested ? ", untested" : "", states[python->state].text);
+    ph_doc_text(doc, NULL, "Python", text);
+    ph_doc_text(doc, "state", NULL, states[python->state].word);
+}
+
+static void write_allocator(struct ph_doc *doc, const struct ph_allocator *allocator)
+{
+    ph_doc_text(doc, "allocator", NULL, ph_allocator_name(allocator));
+    ph_doc_text(doc, NULL, "Memory", ph_allocator_text(allocator));
+}
+
 static enum ph_status run_info(struct ph_session *s, const struct ph_invocation *inv,
                                struct ph_doc *doc, struct ph_error *err)
 {
@@ -166,20 +190,10 @@ static enum ph_status run_info(struct ph_session *s, const struct ph_invocation 
     uint64_t bytes = 0;
     for (uint32_t id = 0; id < heap->count; id++)
         bytes += ph_heap_sizeof(heap, id);
-    static const struct {
-        const char *word, *text;
-    } states[] = {
-        [PH_PYTHON_RUNS] = {"running", ""},
-        [PH_PYTHON_STARTS] = {"starting", ", STARTING: parts of it may be missing"},
-        [PH_PYTHON_ENDS] = {"ending", ", ENDING: parts of it are gone"},
-    };
     char text[96], number[32];
     ph_doc_python(doc, python);
-    snprintf(text, sizeof text, "%s%s%s%s", python->version,
-             python->build & PH_BUILD_DEBUG ? ", debug build" : "",
-             python->untested ? ", untested" : "", states[python->state].text);
-    ph_doc_text(doc, NULL, "Python", text);
-    ph_doc_text(doc, "state", NULL, states[python->state].word);
+    write_build(doc, python);
+    write_allocator(doc, &heap->allocator);
     write_target(doc, ph_target_info(python->target));
     ph_doc_count(doc, "objects", "Objects", heap->count);
     snprintf(text, sizeof text, "%s in %s types", ph_format_bytes(number, bytes),

@@ -167,6 +167,8 @@ void ph_doc_python(struct ph_doc *doc, const struct ph_python *python)
         {PH_BUILD_DEBUG, "debug"},
         {PH_BUILD_TRACE_REFS, "trace-refs"},
         {PH_BUILD_FREE_THREADED, "free-threaded"},
+        {PH_BUILD_MALLOC, "malloc"},
+        {PH_BUILD_MIMALLOC, "mimalloc"},
     };
     ph_doc_object_begin(doc, "python");
     ph_doc_text(doc, "version", NULL, python->version);
@@ -214,8 +216,10 @@ void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap)
     skipped(doc, &any, "objects that could not be read", heap->unreadable_objects);
     skipped(doc, &any, "references to what is no object", heap->bad_references);
     skipped(doc, &any, "bytes of vast mappings not searched for objects",
-            heap->pools.unsearched_bytes);
-    skipped(doc, &any, "memory pools whose free list is damaged", heap->pools.damaged_count);
+            heap->blocks.unsearched_bytes);
+    skipped(doc, &any, "memory pools whose free list is damaged", heap->blocks.damaged_count);
+    skipped(doc, &any, "heaps of malloc whose chunks do not lead to their end",
+            heap->chunks.damaged_count);
     if (any)
         ph_doc_array_end(doc);
 }

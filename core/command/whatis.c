@@ -30,7 +30,7 @@ static bool inside_object(struct ph_heap *heap, ph_addr address, struct finding 
         if (id == heap->count || !ph_heap_open(heap, id, &o))
             continue;
         ph_addr start =
-            o.address - (heap->flags[id] & PH_OBJECT_IN_POOL ? o.type->header_bytes : 0);
+            o.address - (heap->flags[id] & PH_OBJECT_IN_BLOCK ? o.type->header_bytes : 0);
         uint64_t bytes = ph_object_own_bytes(&heap->objects, &o);
         if (address >= start && address < o.address + bytes) {
             *f = (struct finding){"object", id, NULL, o.address, bytes};
@@ -78,18 +78,24 @@ static enum ph_status inside_buffer(struct ph_heap *heap, ph_addr address,
 /* Nothing that Python knows: a pool's free or raw block, or the kind of mapping. */
 static void classify_memory(const struct ph_heap *heap, ph_addr address, struct finding *f)
 {
-    const struct ph_pool *pool = ph_pools_find(&heap->pools, address);
+    const struct ph_run *run = ph_blocks_find(&heap->blocks, address);
     const struct ph_region *region = ph_target_region_at(heap->objects.python->target, address);
-    uint32_t slot, offset;
+    uint32_t slot;
+    uint64_t offset;
     *f = (struct finding){.object = PH_NO_OBJECT};
-    if (pool) {
-        bool in_block = ph_pool_block(&heap->pools, pool, address, &slot, &offset);
+    if (run && ph_run_block(run, address, &slot, &offset)) {
+        bool free = heap->blocks.slots.items[slot] == PH_SLOT_FREE;
         f->kind = "pool";
-        f->start = in_block ? address - offset : pool->address;
-        f->bytes = in_block ? pool->block_bytes : heap->pools.header_bytes;
-        f->buffer = !in_block                                 ? "pool header"
-                    : heap->pools.slots[slot] == PH_SLOT_FREE ? "free block"
-                                                              : "block in use, no object";
+        f->start = address - offset;
+        f->bytes = run->block_bytes;
+        f->buffer = free ? "free block" : "block in use, no object";
+    } else if (run) {
+        ph_addr step = address / heap->blocks.step_bytes * heap->blocks.step_bytes;
+        bool before = address < run->start;
+        f->kind = "pool";
+        f->start = before || step > ph_run_end(run) ? step : ph_run_end(run);
+        f->bytes = (before ? run->start : step + heap->blocks.step_bytes) - f->start;
+        f->buffer = before ? "pool header" : "rest of a pool";
     } else if (!region) {
         bool mapped = ph_target_is_mapped(heap->objects.python->target, address);
         f->kind = mapped ? "memory" : "unmapped";

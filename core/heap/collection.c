@@ -5,6 +5,8 @@ enum { LINK_MASK = 3 }; /* low bits of links are flags (Include/internal/pycore_
 
 uint32_t ph_collection_interpreter(const struct ph_python *python)
 {
+    if (python->layout.traits.gc_header == PH_GC_HEADER_NONE)
+        return UINT32_MAX; /* there are no lists: the mark stays where it was */
     if (python->layout.traits.gc_state == PH_GC_STATE_STATICS)
         return 0;
     for (uint32_t i = 0; i < python->interpreters.count; i++) {

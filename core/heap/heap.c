@@ -3,6 +3,7 @@
 #include "heap/collection.h"
 #include "objects/dict.h"
 #include "objects/int_value.h"
+#include "runtime/refcount.h"
 #include "runtime/version.h"
 
 enum {
@@ -11,14 +12,15 @@ enum {
     PENDING_FIRST = 1 << 12,
     PENDING_AHEAD = 8,   /* objects whose turn comes soon are fetched into the cache meanwhile */
     UNTRACKED_REFS = -2, /* gc_refs of an object on no list (Include/objimpl.h, to 3.7) */
-    CHUNK_SLACK = 8192,  /* a chunk is not more than this, or a quarter, larger than asked for */
+    GC_BIT_TRACKED = 1,  /* of ob_gc_bits (Include/internal/pycore_gc.h) */
+    GC_BIT_FROZEN = 8,
+    CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
 };
-#define COUNT_OVERFLOW    (0xffffull << 32)  /* of a count of 32 bits; its flags lie above */
-#define MAX_FLAGGED_COUNT ((1ull << 52) - 1) /* four flags are more than there are */
 #define MAX_REFCOUNT                                                                               \
-    (1ull << 40) /* higher counts are no counts; immortal ones are told apart before */
+    (1ll << 40) /* higher counts are no counts; immortal ones are told apart before */
 
-/* An object found outside the pools: large, in the executable's data, or from a debug allocator. */
+/* An object found outside the blocks: large, in the executable's data, or from a debug allocator.
+ */
 struct outside_object {
     ph_addr address;
     uint32_t type_id;
@@ -47,27 +49,39 @@ static void check_interrupt(struct builder *b)
 
 /* ---- adding one object ---- */
 
-static bool plausible_refcount(const struct builder *b, ph_addr address)
+static bool plausible_count(const struct ph_refcount *refs)
 {
-    const struct ph_layout *L = &b->python->layout;
-    uint64_t count = ph_python_word(b->python, address, L->object.ob_refcnt);
-    /* From 3.14 on an object on a free list has the next one's address in place of its count. */
-    if (L->traits.immortal == PH_IMMORTAL_FLAGS && (count & COUNT_OVERFLOW))
-        return false;
-    if (L->traits.immortal != PH_IMMORTAL_NONE && (int32_t)count < 0)
-        return true;
-    return (count > 0 && count < MAX_REFCOUNT) ||
-           (L->traits.immortal == PH_IMMORTAL_FLAGS && (uint32_t)count > 0);
+    return refs->immortal || (refs->count > 0 && refs->count < MAX_REFCOUNT);
 }
 
-/* For memory that nothing refers to: there is nothing above the low half of a count, but flags from
- * 3.14 on (Include/object.h). */
-static bool certain_refcount(const struct builder *b, ph_addr address)
+static bool plausible_refcount(const struct builder *b, ph_addr address)
+{
+    const uint8_t *head =
+        ph_target_view(b->python->target, address, (size_t)b->python->layout.object.size);
+    if (!head)
+        return false;
+    struct ph_refcount refs = ph_refcount_read(b->python, head);
+    return plausible_count(&refs);
+}
+
+/* Whether what looks like a count is a link of malloc's free blocks. */
+static bool is_free_link(const struct builder *b, ph_addr address)
 {
     const struct ph_layout *L = &b->python->layout;
-    uint64_t count = ph_python_word(b->python, address, L->object.ob_refcnt);
-    uint64_t most = L->traits.immortal == PH_IMMORTAL_FLAGS ? MAX_FLAGGED_COUNT : UINT32_MAX;
-    return count <= most && plausible_refcount(b, address);
+    return b->heap->chunks.starts.count &&
+           ph_chunks_is_link(&b->heap->chunks, address + (uint64_t)L->object.ob_refcnt,
+                             ph_python_word(b->python, address, L->object.ob_refcnt));
+}
+
+/* For memory that nothing refers to. */
+static bool certain_refcount(const struct builder *b, ph_addr address)
+{
+    const uint8_t *head =
+        ph_target_view(b->python->target, address, (size_t)b->python->layout.object.size);
+    if (!head)
+        return false;
+    struct ph_refcount refs = ph_refcount_read(b->python, head);
+    return refs.clean && plausible_count(&refs) && !is_free_link(b, address);
 }
 
 static const struct ph_type *type_of(struct builder *b, ph_addr address)
@@ -90,24 +104,26 @@ static void push(struct builder *b, ph_addr address, const struct ph_type *type)
         b->failed = true;
 }
 
-static bool add_in_pool(struct builder *b, const struct ph_pool *pool, ph_addr address,
-                        unsigned flags)
+static bool add_in_block(struct builder *b, const struct ph_run *run, ph_addr address,
+                         unsigned flags)
 {
-    struct ph_pools *pools = &b->heap->pools;
-    uint32_t slot, offset;
-    if (!ph_pool_block(pools, pool, address, &slot, &offset) || pools->slots[slot] == PH_SLOT_FREE)
+    uint8_t *slots = b->heap->blocks.slots.items;
+    uint32_t slot;
+    uint64_t offset;
+    if (!ph_run_block(run, address, &slot, &offset) || slots[slot] == PH_SLOT_FREE)
         return false;
-    if (pools->slots[slot] == PH_SLOT_OBJECT) {
+    if (slots[slot] == PH_SLOT_OBJECT) {
         b->slot_flags[slot] |= (uint8_t)(flags | b->reached);
         return true;
     }
     const struct ph_type *type = type_of(b, address);
-    if (!type || pools->slots[slot] == PH_SLOT_BUFFER || offset != type->header_bytes ||
-        offset + type->min_bytes > pool->block_bytes || !plausible_refcount(b, address))
+    if (!type || slots[slot] == PH_SLOT_BUFFER ||
+        offset != b->heap->allocator.prefix_bytes + type->header_bytes ||
+        offset + type->min_bytes > run->block_bytes || !plausible_refcount(b, address))
         return false;
-    pools->slots[slot] = PH_SLOT_OBJECT;
-    b->heap->slot_ids[slot] = type->id; /* the object's own id takes its place in append_pool() */
-    b->slot_flags[slot] = (uint8_t)(flags | b->reached | PH_OBJECT_IN_POOL);
+    slots[slot] = PH_SLOT_OBJECT;
+    b->heap->slot_ids[slot] = type->id; /* the object's own id takes its place in append_run() */
+    b->slot_flags[slot] = (uint8_t)(flags | b->reached | PH_OBJECT_IN_BLOCK);
     push(b, address, type);
     return true;
 }
@@ -138,8 +154,8 @@ static bool add_outside(struct builder *b, ph_addr address, unsigned flags)
  * object. */
 static bool add(struct builder *b, ph_addr address, unsigned flags)
 {
-    const struct ph_pool *pool = ph_pools_find(&b->heap->pools, address);
-    return pool ? add_in_pool(b, pool, address, flags) : add_outside(b, address, flags);
+    const struct ph_run *run = ph_blocks_find(&b->heap->blocks, address);
+    return run ? add_in_block(b, run, address, flags) : add_outside(b, address, flags);
 }
 
 /* ---- closure ---- */
@@ -170,14 +186,16 @@ static void follow_root(void *ctx, const struct ph_root *root, ph_addr target,
 static void claim_buffer(void *ctx, ph_addr start, uint64_t bytes, const char *what)
 {
     struct builder *b = ctx;
-    struct ph_pools *pools = &b->heap->pools;
-    const struct ph_pool *pool = ph_pools_find(pools, start);
-    uint32_t slot, offset;
+    uint8_t *slots = b->heap->blocks.slots.items;
+    const struct ph_run *run = ph_blocks_find(&b->heap->blocks, start);
+    uint32_t slot;
+    uint64_t offset;
     (void)bytes;
     (void)what;
-    if (pool && ph_pool_block(pools, pool, start, &slot, &offset) &&
-        pools->slots[slot] == PH_SLOT_USED)
-        pools->slots[slot] = PH_SLOT_BUFFER;
+    if (!run)
+        ph_chunks_claim(&b->heap->chunks, b->python, start);
+    else if (ph_run_block(run, start, &slot, &offset) && slots[slot] == PH_SLOT_USED)
+        slots[slot] = PH_SLOT_BUFFER;
 }
 
 /* Types are objects too; those in the image are found here, for their instances do not count
@@ -217,12 +235,12 @@ static void close_over(struct builder *b)
 /* The flags of a known object, or NULL. */
 static const uint8_t *known_flags(const struct builder *b, ph_addr address)
 {
-    const struct ph_pools *pools = &b->heap->pools;
-    const struct ph_pool *pool = ph_pools_find(pools, address);
-    uint32_t slot, offset;
-    if (pool)
-        return ph_pool_block(pools, pool, address, &slot, &offset) &&
-                       pools->slots[slot] == PH_SLOT_OBJECT
+    const struct ph_run *run = ph_blocks_find(&b->heap->blocks, address);
+    uint32_t slot;
+    uint64_t offset;
+    if (run)
+        return ph_run_block(run, address, &slot, &offset) &&
+                       b->heap->blocks.slots.items[slot] == PH_SLOT_OBJECT
                    ? &b->slot_flags[slot]
                    : NULL;
     return ph_map_find(&b->heap->outside, address, &slot) ? &b->outside.items[slot].flags : NULL;
@@ -256,8 +274,41 @@ static void walk_gc_list(struct builder *b, ph_addr head, unsigned flags, uint64
         b->heap->broken_lists++;
 }
 
+/* Without lists, the collector looks through the heaps of GC objects for those that are marked. */
+static void walk_gc_run(struct builder *b, const struct ph_run *run)
+{
+    const struct ph_layout *L = &b->python->layout;
+    uint64_t before = b->heap->allocator.prefix_bytes;
+    if (run->use == PH_RUN_GC_MANAGED)
+        before += 2 * ph_word_bytes(b->python);
+    for (uint32_t n = 0; n < run->block_count && !b->failed && !b->interrupted; n++) {
+        uint8_t bits = 0;
+        ph_addr address = run->start + n * run->block_bytes + before;
+        check_interrupt(b);
+        if (b->heap->blocks.slots.items[run->first_slot + n] == PH_SLOT_FREE ||
+            !ph_target_u8(b->python->target, address + (uint64_t)L->object.ob_gc_bits, &bits) ||
+            !(bits & GC_BIT_TRACKED))
+            continue;
+        unsigned generation = bits & GC_BIT_FROZEN ? PH_GEN_PERMANENT : 0;
+        if (!add(b, address, PH_OBJECT_TRACKED | generation))
+            b->heap->bad_references++;
+    }
+}
+
+static void walk_gc_runs(struct builder *b)
+{
+    const struct ph_blocks *blocks = &b->heap->blocks;
+    for (uint32_t i = 0; i < blocks->runs.count; i++) {
+        const struct ph_run *run = &blocks->runs.items[i];
+        if (run->use == PH_RUN_GC || run->use == PH_RUN_GC_MANAGED)
+            walk_gc_run(b, run);
+    }
+}
+
 static void walk_gc_lists(struct builder *b)
 {
+    if (b->python->layout.traits.gc_header == PH_GC_HEADER_NONE)
+        walk_gc_runs(b);
     for (uint32_t i = 0; i < b->python->interpreters.count; i++) {
         const struct ph_gc *gc = &b->python->interpreters.items[i].gc;
         for (unsigned g = 0; g <= PH_GEN_PERMANENT; g++) {
@@ -289,7 +340,7 @@ static void walk_collection_lists(struct builder *b)
 
 /* Whether the block at this address is plainly an object of a type with `header` bytes before it: a
  * known type that demands exactly that header, a count that is one, a size that fits. */
-static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, uint32_t room)
+static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, uint64_t room)
 {
     const struct ph_layout *L = &b->python->layout;
     uint64_t type_address = ph_python_word(b->python, address, L->object.ob_type);
@@ -303,28 +354,75 @@ static bool plainly_object(struct builder *b, ph_addr address, uint32_t header, 
            ph_object_own_bytes(&b->heap->objects, &o) <= room;
 }
 
+/* What may lie in a block before an object: nothing, a GC header, and the managed words too; how
+ * many these are. */
+enum { HEADER_FORMS = 3 };
+static int header_forms(const struct builder *b, uint32_t forms[HEADER_FORMS])
+{
+    const uint32_t gc = ph_python_gc_header_bytes(b->python);
+    int count = 0;
+    forms[count++] = 0;
+    if (gc)
+        forms[count++] = gc;
+    forms[count++] = gc + 2 * ph_word_bytes(b->python);
+    return count;
+}
+
+/* Add the object in a block in use that nothing found refers to, if it plainly is one. */
+static void scan_block(struct builder *b, ph_addr block, uint64_t bytes)
+{
+    uint32_t headers[HEADER_FORMS];
+    int count = header_forms(b, headers);
+    const uint32_t prefix = b->heap->allocator.prefix_bytes;
+    if (prefix != ph_allocator_prefix(&b->heap->allocator, b->python, block + prefix))
+        return;
+    for (int h = 0; h < count; h++) {
+        uint32_t offset = prefix + headers[h];
+        if (offset < bytes && plainly_object(b, block + offset, headers[h], bytes - offset) &&
+            add(b, block + offset, 0))
+            return;
+    }
+}
+
 /* Blocks in use that nothing found refers to. */
 static void scan_unclaimed(struct builder *b)
 {
-    struct ph_pools *pools = &b->heap->pools;
-    const uint32_t gc = (uint32_t)b->python->layout.gc_head.size;
-    const uint32_t headers[] = {0, gc, gc + 2 * ph_word_bytes(b->python)};
-    for (uint32_t i = 0; i < pools->pools.count && !b->failed && !b->interrupted; i++) {
-        const struct ph_pool *pool = &pools->pools.items[i];
-        for (uint32_t n = 0; n < pool->block_count; n++) {
-            uint32_t slot = pool->first_slot + n;
-            if (pools->slots[slot] != PH_SLOT_USED)
-                continue;
-            ph_addr block = ph_pool_block_address(pools, pool, slot);
-            for (size_t h = 0; h < sizeof headers / sizeof *headers; h++) {
-                if (headers[h] < pool->block_bytes &&
-                    plainly_object(b, block + headers[h], headers[h],
-                                   pool->block_bytes - headers[h]) &&
-                    add_in_pool(b, pool, block + headers[h], 0))
-                    break;
-            }
+    const struct ph_blocks *blocks = &b->heap->blocks;
+    for (uint32_t i = 0; i < blocks->runs.count && !b->failed && !b->interrupted; i++) {
+        const struct ph_run *run = &blocks->runs.items[i];
+        for (uint32_t n = 0; n < run->block_count && run->use != PH_RUN_BUFFERS; n++) {
+            uint32_t slot = run->first_slot + n;
+            if (blocks->slots.items[slot] == PH_SLOT_USED)
+                scan_block(b, ph_run_block_address(run, slot), run->block_bytes);
             check_interrupt(b);
         }
+    }
+}
+
+/* Whether a known object lies in this block of malloc's. */
+static bool holds_object(const struct builder *b, ph_addr block, uint64_t bytes)
+{
+    uint32_t headers[HEADER_FORMS];
+    int count = header_forms(b, headers);
+    for (int h = 0; h < count; h++) {
+        uint64_t offset = b->heap->allocator.prefix_bytes + headers[h];
+        if (offset < bytes && ph_map_find(&b->heap->outside, block + offset, NULL))
+            return true;
+    }
+    return false;
+}
+
+/* malloc's blocks in use that nothing found refers to. */
+static void scan_unclaimed_chunks(struct builder *b)
+{
+    const struct ph_chunks *chunks = &b->heap->chunks;
+    for (uint32_t i = 0; i < chunks->starts.count && !b->failed && !b->interrupted; i++) {
+        ph_addr block = chunks->starts.items[i];
+        uint64_t bytes = ph_chunk_bytes(b->python, block);
+        if (!chunks->claimed[i] && !ph_blocks_find(&b->heap->blocks, block) &&
+            !holds_object(b, block, bytes))
+            scan_block(b, block, bytes);
+        check_interrupt(b);
     }
 }
 
@@ -386,19 +484,20 @@ static bool is_collected(const struct builder *b, const struct ph_type *type, ph
     return type->is_gc && !(flags & PH_OBJECT_TRACKED) && header_says_tracked(b->python, address);
 }
 
-static void append_pool(struct builder *b, const struct ph_pool *pool, uint32_t collecting)
+static void append_run(struct builder *b, const struct ph_run *run, uint32_t collecting)
 {
     struct ph_heap *heap = b->heap;
-    for (uint32_t n = 0; n < pool->block_count; n++) {
-        uint32_t slot = pool->first_slot + n;
-        if (heap->pools.slots[slot] != PH_SLOT_OBJECT) {
+    for (uint32_t n = 0; n < run->block_count; n++) {
+        uint32_t slot = run->first_slot + n;
+        if (heap->blocks.slots.items[slot] != PH_SLOT_OBJECT) {
             heap->slot_ids[slot] = PH_NO_OBJECT;
             continue;
         }
         uint8_t flags = b->slot_flags[slot];
         uint32_t type_id = heap->slot_ids[slot];
         const struct ph_type *type = heap->objects.types.items[type_id];
-        ph_addr address = ph_pool_block_address(&heap->pools, pool, slot) + type->header_bytes;
+        ph_addr address =
+            ph_run_block_address(run, slot) + heap->allocator.prefix_bytes + type->header_bytes;
         if (collecting != UINT32_MAX && is_collected(b, type, address, flags)) {
             flags |= PH_OBJECT_TRACKED | PH_OBJECT_COLLECTED;
             count_collected(b, collecting, 1);
@@ -412,18 +511,18 @@ static bool make_arrays(struct builder *b)
 {
     struct ph_heap *heap = b->heap;
     uint64_t count = b->outside.count;
-    for (uint32_t i = 0; i < heap->pools.slot_count; i++)
-        count += heap->pools.slots[i] == PH_SLOT_OBJECT;
+    for (uint32_t i = 0; i < heap->blocks.slots.count; i++)
+        count += heap->blocks.slots.items[i] == PH_SLOT_OBJECT;
     if (!allocate_arrays(heap, count))
         return false;
     uint32_t collecting = ph_collection_interpreter(b->python);
     if (b->outside.count)
         qsort(b->outside.items, b->outside.count, sizeof *b->outside.items, by_address);
     uint32_t next = 0;
-    for (uint32_t i = 0; i < heap->pools.pools.count; i++) {
-        const struct ph_pool *pool = &heap->pools.pools.items[i];
-        append_outside_below(b, &next, pool->address);
-        append_pool(b, pool, collecting);
+    for (uint32_t i = 0; i < heap->blocks.runs.count; i++) {
+        const struct ph_run *run = &heap->blocks.runs.items[i];
+        append_outside_below(b, &next, run->start);
+        append_run(b, run, collecting);
     }
     append_outside_below(b, &next, UINT64_MAX);
     return true;
@@ -458,15 +557,21 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
     if (b->python->version_is_a_guess)
         ask_sys_for_version(&heap->objects);
     progress(b, "reading memory", 0);
-    enum ph_status status = ph_pools_scan(&heap->pools, b->python, b->host, err);
+    enum ph_status status = ph_blocks_scan(&heap->blocks, b->python, b->host, err);
     if (status)
         return status;
-    b->slot_flags = ph_calloc(heap->pools.slot_count, 1);
-    heap->slot_ids = ph_calloc(heap->pools.slot_count, sizeof *heap->slot_ids);
+    if (!ph_type_at(&heap->objects, b->python->type_type))
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    ph_allocator_detect(&heap->allocator, &heap->objects, &heap->blocks);
+    if (heap->allocator.kind == PH_ALLOCATOR_MALLOC)
+        status = ph_chunks_scan(&heap->chunks, b->python, b->host, err);
+    if (status)
+        return status;
+    b->slot_flags = ph_calloc(heap->blocks.slots.count, 1);
+    heap->slot_ids = ph_calloc(heap->blocks.slots.count, sizeof *heap->slot_ids);
     heap->gc_counts = ph_calloc(b->python->interpreters.count, sizeof *heap->gc_counts);
     b->failed = !b->slot_flags || !heap->slot_ids || !heap->gc_counts ||
-                !ph_map_reserve(&heap->outside, PENDING_FIRST) ||
-                !ph_type_at(&heap->objects, b->python->type_type);
+                !ph_map_reserve(&heap->outside, PENDING_FIRST);
     progress(b, "finding objects", 30);
     b->reached = PH_OBJECT_REACHABLE;
     if (!b->failed) {
@@ -477,6 +582,7 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
         progress(b, "finding objects", 80);
         b->reached = 0;
         scan_unclaimed(b);
+        scan_unclaimed_chunks(b);
         close_over(b);
     }
     if (b->interrupted)
@@ -509,7 +615,8 @@ void ph_heap_destroy(struct ph_heap *heap)
     if (!heap)
         return;
     ph_objects_deinit(&heap->objects);
-    ph_pools_free(&heap->pools);
+    ph_blocks_free(&heap->blocks);
+    ph_chunks_free(&heap->chunks);
     ph_map_free(&heap->outside);
     free(heap->addresses);
     free(heap->type_ids);
@@ -523,10 +630,11 @@ void ph_heap_destroy(struct ph_heap *heap)
 
 uint32_t ph_heap_find(const struct ph_heap *heap, ph_addr address)
 {
-    const struct ph_pool *pool = ph_pools_find(&heap->pools, address);
-    uint32_t slot, offset, id = PH_NO_OBJECT;
-    if (pool) {
-        if (ph_pool_block(&heap->pools, pool, address, &slot, &offset))
+    const struct ph_run *run = ph_blocks_find(&heap->blocks, address);
+    uint32_t slot, id = PH_NO_OBJECT;
+    uint64_t offset;
+    if (run) {
+        if (ph_run_block(run, address, &slot, &offset))
             id = heap->slot_ids[slot];
         return id != PH_NO_OBJECT && heap->addresses[id] == address ? id : PH_NO_OBJECT;
     }
@@ -560,9 +668,10 @@ uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id)
 
 uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t bytes)
 {
-    const struct ph_pool *pool = ph_pools_find(&heap->pools, start);
-    if (pool)
-        return pool->block_bytes;
+    const struct ph_run *run = ph_blocks_find(&heap->blocks, start);
+    if (run)
+        return run->block_bytes;
+    start -= ph_allocator_prefix(&heap->allocator, heap->objects.python, start);
     /* glibc keeps the size of a chunk in the word before it; its low three bits are flags
      * (malloc/malloc.c). */
     uint64_t word = ph_word_bytes(heap->objects.python), chunk = 0;
@@ -609,8 +718,8 @@ uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
     struct allocated_sum sum = {.heap = heap};
     ph_object_buffers(&heap->objects, &o, &(struct ph_buffer_visitor){add_buffer, &sum});
     ph_addr block = o.address - o.type->header_bytes;
-    if (heap->flags[id] & PH_OBJECT_IN_POOL)
-        sum.bytes += ph_pools_find(&heap->pools, block)->block_bytes;
+    if (heap->flags[id] & PH_OBJECT_IN_BLOCK)
+        sum.bytes += ph_blocks_find(&heap->blocks, block)->block_bytes;
     else if (lies_in_block_of_many(heap, &o))
         sum.bytes += o.type->basicsize;
     else if (!is_static(heap, o.address))

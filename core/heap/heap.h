@@ -11,14 +11,15 @@
 #ifndef PH_HEAP_HEAP_H
 #define PH_HEAP_HEAP_H
 
-#include "heap/pools.h"
+#include "heap/allocator.h"
+#include "heap/malloc.h"
 #include "objects/object.h"
 
 enum ph_object_flags {
     PH_OBJECT_GEN_MASK = 3,  /* GC generation, or PH_GEN_PERMANENT; of tracked objects only */
-    PH_OBJECT_TRACKED = 4,   /* on a list of the collector */
+    PH_OBJECT_TRACKED = 4,   /* on a list of the collector, or marked so (free-threaded) */
     PH_OBJECT_REACHABLE = 8, /* by strong references from tracked objects, roots and static types */
-    PH_OBJECT_IN_POOL = 16,  /* in a pymalloc block */
+    PH_OBJECT_IN_BLOCK = 16, /* in a block of an allocator of Python's */
     /* On a list of a collection in progress: tracked, yet of no generation for the time being. */
     PH_OBJECT_COLLECTED = 32,
 };
@@ -33,13 +34,15 @@ struct ph_gc_counts {
 
 struct ph_heap {
     struct ph_objects objects;
-    struct ph_pools pools;
+    struct ph_blocks blocks;
+    struct ph_allocator allocator;
+    struct ph_chunks chunks; /* where objects lie in malloc's memory; else empty */
     uint32_t count;
     ph_addr *addresses;             /* ascending */
     uint32_t *type_ids;             /* index into objects.types */
     uint8_t *flags;                 /* enum ph_object_flags */
-    uint32_t *slot_ids;             /* object in each pool slot, or PH_NO_OBJECT */
-    struct ph_map outside;          /* address -> id of objects outside pools */
+    uint32_t *slot_ids;             /* object in each slot, or PH_NO_OBJECT */
+    struct ph_map outside;          /* address -> id of objects outside the blocks */
     struct ph_gc_counts *gc_counts; /* by python->interpreters */
 
     /* What was passed over, for the reports. */
@@ -80,7 +83,7 @@ uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id);
  * static object. */
 uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id);
 /* What the allocators hold for a memory block that begins at `start`, of which `bytes` are used:
- * the pool's block size, malloc's chunk, or the bytes themselves where neither can be told. */
+ * the block's size, malloc's chunk, or the bytes themselves where neither can be told. */
 uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t bytes);
 
 /* Every reference of object id to a known object, guesses confirmed: `target` is its id. */

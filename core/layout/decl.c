@@ -407,6 +407,20 @@ static enum ph_status parse_trait(struct parser *p)
     return ph_array_push(&p->decls->traits, trait) ? PH_OK : fail_memory(p);
 }
 
+static enum ph_status parse_shift(struct parser *p)
+{
+    advance(p);
+    struct ph_shift shift = {.file = p->file, .line = p->token.line};
+    enum ph_status status = take_name(p, "the name of a struct to shift", &shift.struct_name);
+    if (!status)
+        status = take_name(p, "the first field to shift", &shift.field);
+    if (!status)
+        status = take_number(p, "the bytes to shift by", &shift.bytes);
+    if (status)
+        return status;
+    return ph_array_push(&p->decls->shifts, shift) ? PH_OK : fail_memory(p);
+}
+
 static enum ph_status parse_version(struct parser *p, const char **out)
 {
     advance(p);
@@ -427,13 +441,15 @@ static enum ph_status parse_declaration(struct parser *p)
         return parse_trait(p);
     if (token_is(p, "without"))
         return parse_without(p);
+    if (token_is(p, "shift"))
+        return parse_shift(p);
     if (token_is(p, "version"))
         return parse_version(p, &p->decls->version);
     if (token_is(p, "base"))
         return parse_version(p, &p->decls->base);
     if (token_is(p, "overlay"))
         return parse_overlay(p);
-    return fail_expected(p, "struct, union, trait, without, version, base or overlay");
+    return fail_expected(p, "struct, union, trait, without, shift, version, base or overlay");
 }
 
 enum ph_status ph_decls_parse(struct ph_decls *decls, const char *file, const char *text,
@@ -523,6 +539,12 @@ bool ph_decls_offset(const struct ph_decls *decls, const struct ph_struct *in, c
     return false;
 }
 
+const struct ph_field *ph_decls_field(const struct ph_decls *decls, const struct ph_struct *in,
+                                      const char *name)
+{
+    return find_field(decls, in, name, strlen(name));
+}
+
 const struct ph_named_trait *ph_decls_trait(const struct ph_decls *decls, const char *name)
 {
     for (uint32_t i = 0; i < decls->traits.count; i++) {
@@ -538,4 +560,5 @@ void ph_decls_free(struct ph_decls *decls)
     ph_array_free(&decls->structs);
     ph_array_free(&decls->fields);
     ph_array_free(&decls->traits);
+    ph_array_free(&decls->shifts);
 }

@@ -23,6 +23,8 @@
  *     struct _PyRuntimeState @1464 {   a sparse struct: its size, and in it the fields that matter
  *         @32 struct pyinterpreters interpreters;    with their places, as in 64-bit builds
  *     };
+ *     shift PyInterpreterState dict 8  what a kind of build has more before that field of a sparse
+ *                                      struct: it and all behind it lie so many bytes further on
  *
  * The words const, volatile, struct and union before a type mean nothing; function pointers are
  * written void *; a last field may be an array without a length. Structs may be declared in any
@@ -76,12 +78,18 @@ struct ph_named_trait {
     uint32_t line;
 };
 
+struct ph_shift {
+    const char *struct_name, *field, *file;
+    uint32_t bytes, line;
+};
+
 /* Everything declared so far. Zero-initialised is empty. */
 struct ph_decls {
     struct ph_arena arena;
     PH_ARRAY(struct ph_struct) structs;
     PH_ARRAY(struct ph_field) fields;
     PH_ARRAY(struct ph_named_trait) traits;
+    PH_ARRAY(struct ph_shift) shifts;
     const char *version; /* of the file parsed last, or its overlay's name; "" where it says none */
     const char *base;
 };
@@ -103,6 +111,10 @@ const struct ph_struct *ph_decls_struct(const struct ph_decls *decls, const char
  * is declared ("threads.head|tstate_head"); false where there is none. */
 bool ph_decls_offset(const struct ph_decls *decls, const struct ph_struct *in, const char *paths,
                      int32_t *offset);
+
+/* The field of this name, or NULL. */
+const struct ph_field *ph_decls_field(const struct ph_decls *decls, const struct ph_struct *in,
+                                      const char *name);
 
 /* NULL where no file has it. */
 const struct ph_named_trait *ph_decls_trait(const struct ph_decls *decls, const char *name);

@@ -268,8 +268,39 @@ static enum ph_status place_round(struct placer *p, const struct ph_struct **blo
     return PH_OK;
 }
 
+/* Make room in a sparse struct for what a kind of build has more in it. */
+static enum ph_status apply_shift(struct placer *p, const struct ph_shift *shift)
+{
+    struct ph_struct *s = NULL;
+    for (uint32_t i = 0; i < p->decls->structs.count && !s; i++) {
+        struct ph_struct *at = &p->decls->structs.items[i];
+        if (at->sparse && strcmp(at->name, shift->struct_name) == 0)
+            s = at;
+    }
+    const struct ph_field *first = s ? ph_decls_field(p->decls, s, shift->field) : NULL;
+    if (!first)
+        return ph_fail(p->err, PH_FAILED, "%s:%u: there is no sparse %.60s with a field %.60s",
+                       shift->file, shift->line, shift->struct_name, shift->field);
+    /* No place is beyond the struct's size. */
+    if ((uint64_t)s->size + shift->bytes > INT32_MAX / 2)
+        return fail_size(p, s, first);
+    int32_t from = first->offset, by = (int32_t)shift->bytes;
+    for (uint32_t i = 0; i < s->field_count; i++) {
+        struct ph_field *field = &fields_of(p, s)[i];
+        if (field->offset >= from)
+            field->offset += by;
+    }
+    s->size += by;
+    return PH_OK;
+}
+
 static enum ph_status place_all(struct placer *p)
 {
+    for (uint32_t i = 0; i < p->decls->shifts.count; i++) {
+        enum ph_status status = apply_shift(p, &p->decls->shifts.items[i]);
+        if (status)
+            return status;
+    }
     for (uint32_t i = 0; i < p->decls->structs.count; i++) {
         enum ph_status status = resolve_fields(p, &p->decls->structs.items[i]);
         if (status)

@@ -251,7 +251,7 @@ static void visit_zombie_frame(const struct ph_objects *objects, const struct ph
         ph_has(L->code.co_zombieframe) ? ph_object_ptr(objects, o, L->code.co_zombieframe) : 0;
     if (!frame)
         return;
-    uint64_t header = (uint64_t)L->gc_head.size;
+    uint64_t header = ph_python_gc_header_bytes(objects->python);
     int64_t slots = (int64_t)ph_python_word(objects->python, frame, L->var.ob_size);
     ph_visit_buffer(v, frame - header,
                     header + (uint64_t)L->frame.size + ph_sane_count(slots) * L->word_bytes,

@@ -27,8 +27,8 @@ static bool has_managed_dict(const struct ph_python *python, const struct ph_typ
 static ph_addr managed_word(const struct ph_python *python, const struct ph_object *o,
                             unsigned words)
 {
-    int64_t before = python->layout.gc_head.size + (int64_t)(words * ph_word_bytes(python));
-    return ph_python_word(python, o->address, -before);
+    uint32_t before = ph_python_gc_header_bytes(python) + words * ph_word_bytes(python);
+    return ph_python_word(python, o->address, -(int64_t)before);
 }
 
 /* tp_dictoffset; negative counts from the end of a variable-sized object (_PyObject_GetDictPtr,

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "objects/dict.h"
 #include "objects/str.h"
+#include "runtime/refcount.h"
 
 #include <inttypes.h>
 
@@ -29,11 +30,9 @@ bool ph_object_at(struct ph_objects *objects, ph_addr address, struct ph_object 
 
 bool ph_object_refcount(const struct ph_objects *objects, const struct ph_object *o, int64_t *count)
 {
-    const struct ph_layout *L = &objects->python->layout;
-    int64_t word = ph_object_ssize(objects, o, L->object.ob_refcnt);
-    *count = L->traits.immortal == PH_IMMORTAL_FLAGS ? (int64_t)(uint32_t)word : word;
-    /* 3.12: the sign bit of the low half (Include/object.h: _Py_IsImmortal). */
-    return L->traits.immortal == PH_IMMORTAL_NONE || (int32_t)word >= 0;
+    struct ph_refcount refs = ph_refcount_read(objects->python, o->at);
+    *count = refs.count;
+    return !refs.immortal;
 }
 
 /* ---- sizes ---- */
@@ -106,7 +105,7 @@ static uint64_t presize(const struct ph_objects *objects, const struct ph_object
     const struct ph_layout *L = &objects->python->layout;
     bool by_flag = L->traits.presize == PH_PRESIZE_TYPE_FLAG;
     bool gc = by_flag ? o->type->is_gc : object_is_gc(objects, o);
-    uint64_t bytes = gc ? (uint64_t)L->gc_head.size : 0;
+    uint64_t bytes = gc ? ph_python_gc_header_bytes(objects->python) : 0;
     if (L->traits.presize != PH_PRESIZE_GC_OBJECT)
         bytes += ph_managed_header_bytes(objects->python, o->type->flags);
     return bytes;

@@ -254,7 +254,7 @@ static void choose_family(const struct ph_layout *L, struct ph_type *type, const
  */
 static uint32_t header_bytes(const struct ph_python *python, uint64_t flags)
 {
-    uint32_t bytes = flags & PH_TPFLAGS_HAVE_GC ? (uint32_t)python->layout.gc_head.size : 0;
+    uint32_t bytes = flags & PH_TPFLAGS_HAVE_GC ? ph_python_gc_header_bytes(python) : 0;
     return bytes + ph_managed_header_bytes(python, flags);
 }
 

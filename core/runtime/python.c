@@ -9,6 +9,7 @@
 enum {
     MAX_INTERPRETERS = 100000, /* bounds for lists that a broken target could make endless */
     MAX_THREADS = 1000000,
+    MAX_STATIC_TYPES = 1000,
     METATYPE_DEPTH = 8,
     MAX_DEBUG_OFFSETS = 128, /* words of the block */
     TPFLAGS_HEAPTYPE = 1 << 9,
@@ -115,10 +116,11 @@ static bool read_generations(const struct ph_python *python, ph_addr first, stru
     const struct ph_layout *L = &python->layout;
     for (int i = 0; i < PH_GENERATIONS; i++) {
         ph_addr head = first + (uint64_t)i * (uint64_t)L->gc_generation.size;
-        if (!is_generation(python, gc, head))
+        bool lists = L->traits.gc_header != PH_GC_HEADER_NONE;
+        if (lists && !is_generation(python, gc, head))
             return false;
         gc->lists[i] = (struct ph_gc_list){
-            .head = head,
+            .head = lists ? head : 0,
             .threshold = ph_python_u32(python, head, L->gc_generation.threshold),
             .count = ph_python_u32(python, head, L->gc_generation.count),
         };
@@ -157,7 +159,7 @@ static bool read_gc(const struct ph_python *python, ph_addr address, struct ph_g
     if (!read_generations(python, first, gc))
         return false;
     ph_addr permanent = address + (uint64_t)L->gc_state.permanent_generation;
-    if (is_gc_list(python, permanent))
+    if (L->traits.gc_header != PH_GC_HEADER_NONE && is_gc_list(python, permanent))
         gc->lists[PH_GEN_PERMANENT].head = permanent;
     return true;
 }
@@ -357,6 +359,25 @@ static bool gc_headers_fit(const struct ph_python *python)
     return true;
 }
 
+/* Whether the main interpreter's table of static types holds types, by its first and its last. It
+ * lies far behind in the interpreter, so what a kind of build has more before it shows here. */
+static bool static_types_fit(const struct ph_python *python)
+{
+    const struct ph_layout *L = &python->layout;
+    if (L->traits.static_types == PH_STATIC_TYPES_IN_TYPE)
+        return true;
+    ph_addr interp = python->interpreters.items[0].address;
+    uint64_t count = ph_python_word(python, interp, L->interp.static_builtins_count);
+    if (!count && python->state != PH_PYTHON_RUNS)
+        return true;
+    if (!count || count > MAX_STATIC_TYPES)
+        return false;
+    ph_addr first = interp + (uint64_t)L->interp.static_builtins;
+    ph_addr last = first + (count - 1) * (uint64_t)L->static_type_state.size;
+    return ph_python_is_type(python, ph_python_word(python, first, L->static_type_state.type)) &&
+           ph_python_is_type(python, ph_python_word(python, last, L->static_type_state.type));
+}
+
 /* The debug offsets of this version; false where the interpreter has none. */
 static bool read_debug_offsets(const struct ph_python *python, uint32_t version_hex,
                                uint64_t words[MAX_DEBUG_OFFSETS])
@@ -411,7 +432,7 @@ static bool read_by(struct ph_python *python, uint32_t table_hex, unsigned build
         return false;
     read_state(python);
     return read_interpreters(python) && read_threads(python) && read_type_type(python) &&
-           gc_headers_fit(python);
+           gc_headers_fit(python) && static_types_fit(python);
 }
 
 /* Read everything by this version's table, with the debug offsets if it has some that stand the
@@ -492,14 +513,16 @@ static bool read_untested(struct ph_python *python, uint32_t version_hex)
 /* The same for each way in which the version may have been built that no symbol tells. */
 static bool read_by_tables(struct ph_python *python, uint32_t version_hex)
 {
-    if (read_by_table(python, version_hex, python->build))
+    /* A trace-refs build exports nothing that others do not from 3.13 on. */
+    const unsigned untold[] = {0, PH_BUILD_SHORT_GC_HEAD, PH_BUILD_TRACE_REFS};
+    for (size_t i = 0; i < sizeof untold / sizeof *untold; i++) {
+        unsigned build = python->build | untold[i];
+        if (!read_by_table(python, version_hex, build))
+            continue;
+        python->build = build;
         return true;
-    unsigned build = python->build | PH_BUILD_SHORT_GC_HEAD;
-    if (python->layout.traits.gc_header == PH_GC_HEADER_LINKS ||
-        !read_by_table(python, version_hex, build))
-        return false;
-    python->build = build;
-    return true;
+    }
+    return false;
 }
 
 /* The library or program that the interpreter is part of, for error lines. */
@@ -602,15 +625,6 @@ static unsigned read_build(const struct ph_python *python)
     return build;
 }
 
-static enum ph_status refuse_unsupported_build(const struct ph_python *python, struct ph_error *err)
-{
-    if (python->build & PH_BUILD_FREE_THREADED)
-        return ph_fail(err, PH_UNSUPPORTED, "a free-threaded Python is not supported yet");
-    if (python->build & PH_BUILD_TRACE_REFS)
-        return ph_fail(err, PH_UNSUPPORTED, "a Python built with trace-refs is not supported yet");
-    return PH_OK;
-}
-
 static enum ph_status fail_without_runtime(struct ph_target *target, struct ph_error *err)
 {
     const char *missing = ph_target_missing_file(target, 0);
@@ -639,8 +653,7 @@ static enum ph_status open_at(struct ph_target *target, ph_addr anchor, struct p
     python->wide = info->word_bytes == 8;
     python->swap = info->big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
     python->build = read_build(python);
-    enum ph_status status = refuse_unsupported_build(python, err);
-    return status ? status : choose_table(python, err);
+    return choose_table(python, err);
 }
 
 /* Take the first that runs; note the others. Where none does, the error is that of the first which

@@ -18,7 +18,8 @@
 
 enum {
     PH_GENERATIONS = 3,
-    PH_GEN_PERMANENT = 3, /* gc.freeze(): a list of its own, which gc.get_objects() leaves out */
+    PH_GEN_PERMANENT = 3, /* gc.freeze(): a list of its own, which gc.get_objects() leaves out; or
+                             free-threaded, where there are no lists, a mark */
 };
 
 struct ph_gc_list {
@@ -131,6 +132,13 @@ static inline int64_t ph_load_ssize(const struct ph_python *python, const void *
 static inline unsigned ph_word_bytes(const struct ph_python *python)
 {
     return python->wide ? 8 : 4;
+}
+
+/* What lies before a GC object for the collector; free-threaded builds have nothing there. */
+static inline uint32_t ph_python_gc_header_bytes(const struct ph_python *python)
+{
+    bool none = python->layout.traits.gc_header == PH_GC_HEADER_NONE;
+    return none ? 0 : (uint32_t)python->layout.gc_head.size;
 }
 
 /* The word at base + offset in the target; 0 where it cannot be read. For one-off reads; loops take

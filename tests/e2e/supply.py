@@ -42,13 +42,14 @@ FOREIGN = {
 NATIVE = {"i386"} if os.uname().machine == "x86_64" else set()  # what the kernel runs by itself
 FOREIGN_SUITE = "bookworm"
 
-# Builds of a source package: suite, package, and the words for configure.
-SOURCE = ("forky", "python3.13")
+# Builds of source packages: suite, package, and the words for configure.
 BUILDS = {
-    "3.13-free-threaded": "--disable-gil",
-    "3.13-trace-refs": "--with-trace-refs",
-    "3.13-debug": "--with-pydebug",
-    "3.13-no-pymalloc": "--without-pymalloc",
+    "3.13-free-threaded": ("forky", "python3.13", "--disable-gil"),
+    "3.13-trace-refs": ("forky", "python3.13", "--with-trace-refs"),
+    "3.13-debug": ("forky", "python3.13", "--with-pydebug"),
+    "3.13-no-pymalloc": ("forky", "python3.13", "--without-pymalloc"),
+    "3.11-debug-trace-refs": ("bookworm", "python3.11", "--with-pydebug --with-trace-refs"),
+    "3.9-debug-trace-refs": ("bullseye", "python3.9", "--with-pydebug --with-trace-refs"),
 }
 BUILD_NEEDS = "build-essential dpkg-dev pkg-config libffi-dev zlib1g-dev libssl-dev libbz2-dev liblzma-dev libsqlite3-dev"
 
@@ -78,7 +79,7 @@ def suite_folder(suite):
 
 
 def build_folder(name):
-    return os.path.join(CACHE, "python-%s-%s" % (name, key(*SOURCE, BUILDS[name])))
+    return os.path.join(CACHE, "python-%s-%s" % (name, key(*BUILDS[name])))
 
 
 def unpacked_folder(name):
@@ -214,9 +215,8 @@ def get_foreign(architecture):
 # ---- builds ----
 
 
-def get_source():
+def get_source(suite, package):
     """The folder of the source package as its upstream released it."""
-    suite, package = SOURCE
     folder = os.path.join(CACHE, "source-%s-%s" % (suite, package))
     if is_complete(folder):
         return os.path.join(folder, "source")
@@ -235,14 +235,15 @@ def get_build(name):
         return
     say("building Python", name)
     install(BUILD_NEEDS)
-    source = get_source()
+    suite, package, options = BUILDS[name]
+    source = get_source(suite, package)
     shutil.rmtree(folder, ignore_errors=True)
     work = folder + ".build"
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
     with open(folder + ".log", "w") as log:
         run(os.path.join(source, "configure"), "--prefix=" + folder, "--without-ensurepip", "--disable-test-modules",
-            *BUILDS[name].split(), cwd=work, stdout=log, stderr=log)
+            *options.split(), cwd=work, stdout=log, stderr=log)
         run("make", "-j%d" % (os.cpu_count() + 1), cwd=work, stdout=log, stderr=log)
         run("make", "install", cwd=work, stdout=log, stderr=log)
     shutil.rmtree(work)

@@ -15,7 +15,11 @@ PROGRAMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 START_SECONDS = 120
 SUPPORTED = [(2, 7)] + [(3, minor) for minor in range(6, 16)]
 REPRESENTATIONS = {(3, 8), (3, 11), (3, 12), (3, 13)}
-SUPPORTED_FLAVOURS = set()
+SUPPORTED_FLAVOURS = {"debug", "free-threaded", "malloc", "trace-refs"}
+
+# Interpreters with another allocator: its name as PYTHONMALLOC has it, and on which versions it is tried: on the first
+# plain interpreter of each, None being the newest.
+VARIANTS = [("malloc", [(3, 8), (3, 11), None]), ("pymalloc_debug", [(3, 8), None]), ("malloc_debug", [(3, 11), None])]
 
 PROBE = """
 import json, platform, sys, sysconfig
@@ -70,6 +74,16 @@ class Python:
         copy.environment = {**self.environment, **environment}
         return copy
 
+    def with_allocator(self, name):
+        copy = self.variant(name, {"PYTHONMALLOC": name})
+        copy.flavours = self.flavours + (["malloc"] if name.startswith("malloc") else [])
+        return copy
+
+    def allocator(self):
+        """What its objects' memory comes from, in the words of PYTHONMALLOC."""
+        name = "malloc" if "malloc" in self.flavours else "pymalloc"
+        return self.environment.get("PYTHONMALLOC") or name + ("_debug" if "debug" in self.flavours else "")
+
 
 def representatives(pythons):
     """Of this machine's plain interpreters, the newest, and one of each version that brought other representations."""
@@ -115,7 +129,18 @@ def found_pythons():
         except (OSError, ValueError, subprocess.SubprocessError):
             continue  # a script beside it (python3-config), or an interpreter that does not start
         pythons.setdefault((python.root, python.path), python)
-    return sorted(pythons.values(), key=lambda p: (p.version, p.name))
+    found = sorted(pythons.values(), key=lambda p: (p.version, p.name))
+    return sorted(found + allocator_variants(found), key=lambda p: (p.version, p.name))
+
+
+def allocator_variants(pythons):
+    plain = [p for p in pythons if p.supported() and not p.flavours]
+    variants = []
+    for name, versions in VARIANTS:
+        for version in versions:
+            fitting = plain[-1:] if version is None else [p for p in plain if p.version[:2] == version]
+            variants += [p.with_allocator(name) for p in fitting[:1]]
+    return variants
 
 
 class Process:

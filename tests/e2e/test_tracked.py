@@ -54,7 +54,11 @@ def test_version_and_common_keys(cli, zoo, python, tmp_path):
     document = json.loads(cli.run(zoo, [["top", "--json"]], tmp_path)[0])
     assert document["command"] == "top"
     assert document["python"]["version"] == ".".join(map(str, python.version))
-    assert document["python"]["build"] == []
+    assert sorted(document["python"]["build"]) == sorted(python.flavours)
+
+
+def test_info_tells_the_allocator(cli, zoo, python, tmp_path):
+    assert json.loads(cli.run(zoo, [["info", "--json"]], tmp_path)[0])["allocator"] == python.allocator()
 
 
 def test_limit_and_sort(cli, zoo, tmp_path):

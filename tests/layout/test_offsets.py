@@ -60,12 +60,12 @@ SEPARATOR = "|"
 
 
 @functools.cache
-def table(version):
-    """{(ctype, field): place or None} as the library has them for 3.11, or for 3.14.10."""
+def table(version, *flavours):
+    """{(ctype, field): place or None} as the library has them for 3.11, for 3.14.10, or for its debug build."""
     dump = os.environ.get("PH_LAYOUT_DUMP")
     if not dump:
         pytest.skip("PH_LAYOUT_DUMP does not name the program layout-dump")
-    output = subprocess.run([dump, version], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run([dump, version, *flavours], check=True, capture_output=True, text=True).stdout
     result = {}
     for line in output.splitlines():
         _, ctype, field, value = line.split(" ")
@@ -139,6 +139,45 @@ def test_tables_agree_with_recorded_offsets(version):
         wrong, agreed = compare(table(release), functools.partial(json_place, structs))
         assert [difference for difference in wrong if difference[0] not in MOVING.get(release, ())] == []
         assert agreed > (400 if version > "3" else 250)
+
+
+# The runtime ends with an interpreter, and is as much longer as that; no field lies behind it.
+RUNTIME_SIZE = ("_PyRuntimeState", "sizeof")
+# In debug builds mimalloc's free lists are encoded with keys, which py-heap does not undo.
+ENCODED = ("mi_segment_s", "mi_page_s", "mi_heap_s")
+
+
+def place_of_any(place_of, entry):
+    found = (place_of(*alternative) for alternative in alternatives(*entry))
+    return next((place for place in found if place is not None), None)
+
+
+def compare_shifts(version, flavours, plain_place_of, place_of):
+    """What a kind of build moves, by the overlays and in truth, field by field: (what differs, how many moved)."""
+    plain, other = table(version), table(version, *flavours)
+    wrong, moved = [], 0
+    for entry, place in other.items():
+        true, plain_true = place_of_any(place_of, entry), place_of_any(plain_place_of, entry)
+        if None in (place, true, plain_true) or entry[0] in ENCODED or entry == RUNTIME_SIZE:
+            continue
+        if place - plain[entry] != true - plain_true:
+            wrong.append((".".join(entry), place - plain[entry], true - plain_true))
+        moved += true != plain_true
+    return wrong, moved
+
+
+def test_debug_overlays_agree_with_recorded_offsets():
+    folder = offsets_dir()
+    pairs = sorted(folder.glob("*-debian-debug.json")) if folder.is_dir() else []
+    if not pairs:
+        pytest.skip(f"no recorded offsets of debug builds in {folder}")
+    for path in pairs:
+        structs = json.loads(path.read_text())
+        plain = json.loads((folder / path.name.replace("-debug", "")).read_text())
+        wrong, moved = compare_shifts(path.name.split("-")[0], ["debug"], functools.partial(json_place, plain),
+                                      functools.partial(json_place, structs))
+        assert wrong == []
+        assert moved > 10
 
 
 # ---- interpreters, through GDB ----
@@ -235,3 +274,40 @@ def test_tables_agree_with_debug_information(version):
     ]
     assert unconfirmed == []
     assert agreed > (500 if version > "3" else 400)
+
+
+FLAVOURS = ("debug", "trace-refs")
+# Sizes that other releases have, before which no field lies.
+OF_OTHER_RELEASES = {"3.9": {"PyInterpreterState.sizeof", "PyHamtIterator.sizeof"}}
+
+
+def flavoured_builds():
+    """(name, version, flavours, its executable, that of a plain build of the same release or None)"""
+    built = {name: path for name, path in supply.found_builds().items() if "free-threaded" not in name}
+    plain = {supply.BUILDS[name][:2]: path for name, path in built.items() if not any(f in name for f in FLAVOURS)}
+    for name, path in built.items():
+        flavours = [flavour for flavour in FLAVOURS if flavour in name]
+        if flavours:
+            ask = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
+            version = subprocess.run([path, "-c", ask], check=True, capture_output=True, text=True).stdout.strip()
+            yield name, version, flavours, path, plain.get(supply.BUILDS[name][:2])
+
+
+@pytest.mark.skipif(not shutil.which("gdb"), reason="needs gdb")
+@pytest.mark.parametrize("build", flavoured_builds(), ids=lambda build: build[0])
+def test_overlays_agree_with_debug_information(build):
+    """To the byte where the build is of the table's own release or the release has no plain build here."""
+    _, version, flavours, path, plain = build
+    entries = table(version, *flavours)
+    questions = [a for entry in entries for a in alternatives(*entry)]
+    places = ask_gdb(path, questions)
+    if plain:
+        plain_places = ask_gdb(plain, questions)
+        wrong, moved = compare_shifts(version, flavours, lambda *a: plain_places.get(a), lambda *a: places.get(a))
+        assert moved > 10
+    else:
+        entries = {entry: place for entry, place in entries.items() if entry != RUNTIME_SIZE}
+        wrong, agreed = compare(entries, lambda *a: places.get(a))
+        assert agreed > 500
+        wrong = [row for row in wrong if row[0] not in OF_OTHER_RELEASES.get(version.rpartition(".")[0], ())]
+    assert wrong == []

@@ -217,7 +217,7 @@ static void check_heap(struct ph_python *python)
     uint32_t id = ph_heap_find(heap, address_of(OLD_TUPLE));
     assert_int_equal(ph_heap_sizeof(heap, id), GC_HEADER + 24 + 8);
     assert_int_equal(ph_heap_allocated(heap, id), BLOCK);
-    assert_int_equal(heap->broken_lists + heap->bad_references + heap->pools.damaged_count, 0);
+    assert_int_equal(heap->broken_lists + heap->bad_references + heap->blocks.damaged_count, 0);
     assert_false(python->interpreters.items[0].gc.collecting);
     ph_heap_destroy(heap);
 }

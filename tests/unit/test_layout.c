@@ -54,8 +54,9 @@ struct error_case {
 };
 
 static const struct error_case parse_errors[] = {
-    {"strict", "test.layout:1: expected struct, union, trait, without, version, base or overlay, "
-               "found \"strict\""},
+    {"strict", "test.layout:1: expected struct, union, trait, without, shift, version, base or "
+               "overlay, found "
+               "\"strict\""},
     {"\n\nstruct {", "test.layout:3: expected the struct's name, found \"{\""},
     {"struct 3.8 {", "test.layout:1: expected the struct's name, found \"3.8\""},
     {"struct a.b {", "test.layout:1: expected the struct's name, found \"a.b\""},
@@ -91,8 +92,12 @@ static const struct error_case parse_errors[] = {
     {"without 3", "test.layout:1: expected the name of a struct to leave out, found \"3\""},
     {"base first", "test.layout:1: expected a version such as 3.11, found \"first\""},
     {"version", "test.layout:1: expected a version such as 3.11, found the end"},
-    {"\x1b[31m", "test.layout:1: expected struct, union, trait, without, version, base or overlay, "
-                 "found the byte 0x1b"},
+    {"\x1b[31m",
+     "test.layout:1: expected struct, union, trait, without, shift, version, base or overlay, "
+     "found the byte "
+     "0x1b"},
+    {"shift A", "test.layout:1: expected the first field to shift, found the end"},
+    {"shift A x", "test.layout:1: expected the bytes to shift by, found the end"},
 };
 
 static void test_parse_errors(void **state)
@@ -108,6 +113,12 @@ static void test_parse_errors(void **state)
 }
 
 static const struct error_case place_errors[] = {
+    {"shift A x 8", "test.layout:1: there is no sparse A with a field x"},
+    {"shift A x 8\nstruct A { int x; };", "test.layout:1: there is no sparse A with a field x"},
+    {"shift A y 8\nstruct A @8 { @0 int x; };",
+     "test.layout:1: there is no sparse A with a field y"},
+    {"shift A x 1000000000\nshift A x 1000000000\nstruct A @8 { @0 int x; };",
+     "test.layout:3: A.x does not fit"},
     {"struct A {\n unknown_t x;\n};", "test.layout:2: the type unknown_t of x is not declared"},
     {"without B struct A { B x; };", "test.layout:1: the type B of x is not declared"},
     {"struct A { A x; };", "test.layout:1: A contains itself"},
@@ -482,6 +493,19 @@ static void test_debug_offsets_that_are_garbage(void **state)
     }
 }
 
+static void test_shifts(void **state)
+{
+    (void)state;
+    struct ph_layout plain = load(0x030d0000, 8, false), layout;
+    struct ph_error err = {0};
+    const unsigned build = PH_BUILD_TRACE_REFS | PH_BUILD_DEBUG;
+    assert_int_equal(ph_layout_load(&layout, 0x030d0000, build, 8, false, &err), PH_OK);
+    assert_int_equal(layout.interp.builtins, plain.interp.builtins);
+    assert_int_equal(layout.interp.dict, plain.interp.dict + 8);
+    assert_int_equal(layout.interp.static_builtins, plain.interp.static_builtins + 8 + 8 + 8);
+    assert_int_equal(layout.interp.size, plain.interp.size + 8 + 8 + 8);
+}
+
 static void test_unknown_version(void **state)
 {
     (void)state;
@@ -613,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_debug_offsets_that_agree),
         cmocka_unit_test(test_debug_offsets_that_move),
         cmocka_unit_test(test_debug_offsets_that_are_garbage),
+        cmocka_unit_test(test_shifts),
         cmocka_unit_test(test_unknown_version),
         cmocka_unit_test(test_absent_is_not_zero),
         cmocka_unit_test(test_traits),

@@ -1,0 +1,209 @@
+#include "heap/malloc.h"
+
+enum {
+    /* The low bits of a chunk's size. */
+    PREV_INUSE = 1,
+    IS_MMAPPED = 2,
+    FLAGS = 7,
+    PAGE = 4096,
+    PAGE_SHIFT = 12,
+    SEARCHED = 8192, /* of an arena, for its first chunk: its own state has some 2200 bytes */
+    BELIEVED = 16,   /* chunks in a row; who has so many and then none is damaged */
+    CHUNKS_A_LOOK = 1 << 16,
+    PAGES_A_LOOK = 1 << 10,
+};
+#define ARENA_BYTES (64ull << 20) /* HEAP_MAX_SIZE: arenas other than the first are aligned so */
+
+/* What a scan works with. */
+struct scan {
+    struct ph_chunks *chunks;
+    struct ph_python *python;
+    const struct ph_host *host;
+    unsigned word;
+    enum ph_status status; /* not PH_OK: the scan ends */
+};
+
+struct chunk {
+    uint64_t prev_bytes, bytes; /* bytes: 0 where it could not be read */
+    unsigned flags;
+};
+
+static struct chunk read_chunk(const struct ph_python *python, ph_addr at)
+{
+    unsigned word = ph_word_bytes(python);
+    const uint8_t *bytes = ph_target_view(python->target, at, 2 * word);
+    if (!bytes)
+        return (struct chunk){0};
+    uint64_t size = ph_load_ptr(python, bytes + word);
+    return (struct chunk){ph_load_ptr(python, bytes), size & ~(uint64_t)FLAGS, size & FLAGS};
+}
+
+static void add_block(struct scan *s, ph_addr start)
+{
+    if (!s->status && !ph_array_push(&s->chunks->starts, start))
+        s->status = PH_NO_MEMORY;
+}
+
+static void add_span(struct scan *s, ph_addr start, ph_addr end)
+{
+    struct ph_chunk_span span = {start, end};
+    if (!s->status && !ph_array_push(&s->chunks->spans, span))
+        s->status = PH_NO_MEMORY;
+}
+
+/* A heap that is full ends with an empty chunk and one without size (sysmalloc: fenceposts). */
+static bool is_end(const struct scan *s, ph_addr at, const struct chunk *chunk, ph_addr end)
+{
+    if (chunk->flags & IS_MMAPPED)
+        return false;
+    unsigned least = 2 * s->word;
+    return (chunk->bytes == 0 && at + least == end) ||
+           (chunk->bytes == least && at + 2 * least == end);
+}
+
+/* Add the blocks of the heap from its first chunk to its end, the last being what was never handed
+ * out. False, and nothing added, where the chunks do not lead there; *count is how many did. */
+static bool walk(struct scan *s, ph_addr first, ph_addr end, uint32_t *count)
+{
+    struct ph_chunks *chunks = s->chunks;
+    uint32_t before = chunks->starts.count;
+    ph_addr at = first;
+    struct chunk chunk = read_chunk(s->python, at);
+    *count = 0;
+    while (!s->status) {
+        bool sane = chunk.bytes >= 4 * s->word && chunk.bytes % (2 * s->word) == 0 &&
+                    !(chunk.flags & IS_MMAPPED) && chunk.bytes <= end - at;
+        if (is_end(s, at, &chunk, end) || (sane && at + chunk.bytes == end)) {
+            add_span(s, first, end);
+            return true;
+        }
+        if (!sane)
+            break;
+        struct chunk next = read_chunk(s->python, at + chunk.bytes);
+        if (next.flags & PREV_INUSE)
+            add_block(s, at + 2 * s->word);
+        else if (next.prev_bytes != chunk.bytes)
+            break;
+        at += chunk.bytes;
+        chunk = next;
+        if (++*count % CHUNKS_A_LOOK == 0 && ph_host_interrupted(s->host))
+            s->status = PH_INTERRUPTED;
+    }
+    chunks->starts.count = before;
+    return false;
+}
+
+/* A further arena, or a part of one: a header with its size, in first parts the arena's state, then
+ * chunks (malloc/arena.c: heap_info). */
+static bool walk_arena(struct scan *s, const struct ph_region *region)
+{
+    uint64_t arena = ph_python_word(s->python, region->start, 0);
+    uint64_t bytes = ph_python_word(s->python, region->start, 2 * s->word);
+    if (region->start % ARENA_BYTES || bytes < PAGE || bytes % PAGE ||
+        bytes > region->end - region->start || arena / ARENA_BYTES == 0)
+        return false;
+    uint32_t count, most = 0;
+    for (unsigned offset = 4 * s->word; offset < SEARCHED && offset < bytes;
+         offset += 2 * s->word) {
+        if (walk(s, region->start + offset, region->start + bytes, &count))
+            return true;
+        most = count > most ? count : most;
+    }
+    s->chunks->damaged_count += most >= BELIEVED;
+    return false;
+}
+
+/* The first arena is the memory from brk() and has no header. */
+static bool walk_first_arena(struct scan *s, const struct ph_region *region)
+{
+    uint32_t count;
+    if (walk(s, region->start, region->end, &count))
+        return true;
+    s->chunks->damaged_count += count >= BELIEVED;
+    return false;
+}
+
+/* Large blocks have mappings of their own, which the kernel joins with their neighbours. */
+static void find_mapped(struct scan *s, const struct ph_region *region)
+{
+    uint64_t step;
+    uint32_t looked = 0;
+    for (ph_addr at = region->start; !s->status && at < region->end; at += step) {
+        struct chunk chunk = read_chunk(s->python, at);
+        bool is_chunk = chunk.flags == IS_MMAPPED && chunk.prev_bytes == 0 && chunk.bytes >= PAGE &&
+                        chunk.bytes % PAGE == 0 && chunk.bytes <= region->end - at;
+        if (is_chunk) {
+            add_block(s, at + 2 * s->word);
+            add_span(s, at, at + chunk.bytes);
+        }
+        step = is_chunk ? chunk.bytes : PAGE;
+        if (++looked % PAGES_A_LOOK == 0 && ph_host_interrupted(s->host))
+            s->status = PH_INTERRUPTED;
+    }
+}
+
+enum ph_status ph_chunks_scan(struct ph_chunks *chunks, struct ph_python *python,
+                              const struct ph_host *host, struct ph_error *err)
+{
+    struct scan s = {chunks, python, host, ph_word_bytes(python), PH_OK};
+    const struct ph_region *region;
+    for (size_t i = 0; !s.status && (region = ph_blocks_region(python, &i)) != NULL;) {
+        if (!(region->flags & PH_REGION_STACK) && !ph_region_is_vast(region) &&
+            !walk_arena(&s, region) && !walk_first_arena(&s, region))
+            find_mapped(&s, region);
+    }
+    chunks->claimed = s.status ? NULL : ph_calloc(chunks->starts.count + 1u, 1);
+    if (!s.status && !chunks->claimed)
+        s.status = PH_NO_MEMORY;
+    if (!s.status)
+        return PH_OK;
+    ph_chunks_free(chunks);
+    return ph_fail(err, s.status, s.status == PH_INTERRUPTED ? "interrupted" : "out of memory");
+}
+
+void ph_chunks_free(struct ph_chunks *chunks)
+{
+    ph_array_free(&chunks->starts);
+    ph_array_free(&chunks->spans);
+    free(chunks->claimed);
+    memset(chunks, 0, sizeof *chunks);
+}
+
+uint64_t ph_chunk_bytes(const struct ph_python *python, ph_addr start)
+{
+    unsigned word = ph_word_bytes(python);
+    struct chunk chunk = read_chunk(python, start - 2 * word);
+    /* The next chunk's first word belongs to this one while it is in use. */
+    uint64_t head = chunk.flags & IS_MMAPPED ? 2 * word : word;
+    return chunk.bytes > head ? chunk.bytes - head : 0;
+}
+
+void ph_chunks_claim(struct ph_chunks *chunks, const struct ph_python *python, ph_addr address)
+{
+    uint32_t low = 0, high = chunks->starts.count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (chunks->starts.items[middle] <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low && address - chunks->starts.items[low - 1] <
+                   ph_chunk_bytes(python, chunks->starts.items[low - 1]))
+        chunks->claimed[low - 1] = 1;
+}
+
+static bool leads_to_block(const struct ph_chunks *chunks, uint64_t address)
+{
+    for (uint32_t i = 0; i < chunks->spans.count; i++) {
+        if (address >= chunks->spans.items[i].start && address < chunks->spans.items[i].end)
+            return true;
+    }
+    return false;
+}
+
+bool ph_chunks_is_link(const struct ph_chunks *chunks, ph_addr place, uint64_t word)
+{
+    uint64_t plain = word ^ place >> PAGE_SHIFT;
+    return plain == 0 || leads_to_block(chunks, word) || leads_to_block(chunks, plain);
+}
