@@ -38,11 +38,11 @@ enum ph_build {
     PH_BUILD_DEBUG = 1,
     PH_BUILD_TRACE_REFS = 2,
     PH_BUILD_FREE_THREADED = 4,
-    PH_BUILD_32_BIT = 8,               /* 4-byte words; ph_layout_load() adds it */
-    PH_BUILD_SHORT_GC_HEAD = 16,       /* to 3.7: GC headers of three words; found by self-checks */
-    PH_BUILD_MIMALLOC = 32,            /* PYTHONMALLOC=mimalloc: known once the heap is; moves nothing */
-    PH_BUILD_MALLOC = 64,              /* no pymalloc: known once the heap is; moves nothing */
-    PH_BUILD_WIDE_UNICODE = 128,       /* 2.7: unicode in units of four bytes */
+    PH_BUILD_32_BIT = 8,         /* 4-byte words; ph_layout_load() adds it */
+    PH_BUILD_SHORT_GC_HEAD = 16, /* to 3.7: GC headers of three words; found by self-checks */
+    PH_BUILD_MIMALLOC = 32,      /* PYTHONMALLOC=mimalloc: known once the heap is; moves nothing */
+    PH_BUILD_MALLOC = 64,        /* no pymalloc: known once the heap is; moves nothing */
+    PH_BUILD_WIDE_UNICODE = 128, /* 2.7: unicode in units of four bytes */
     PH_BUILD_INCREMENTAL_GC = 1 << 16, /* of 3.14.0 to 3.14.4 */
 };
 
