@@ -11,7 +11,8 @@ static bool has_fence(const struct ph_python *python, ph_addr data)
 {
     unsigned word = ph_word_bytes(python);
     const uint8_t *at = ph_target_view(python->target, data - word, word);
-    if (!at || !memchr("rmo", at[0], 3) || (at[1] != FORBIDDEN && at[1] != FORBIDDEN_TO_36))
+    bool is_domain = at && (at[0] == 'r' || at[0] == 'm' || at[0] == 'o');
+    if (!is_domain || (at[1] != FORBIDDEN && at[1] != FORBIDDEN_TO_36))
         return false;
     for (unsigned i = 2; i < word; i++) {
         if (at[i] != at[1])

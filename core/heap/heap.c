@@ -160,9 +160,19 @@ static bool add(struct builder *b, ph_addr address, unsigned flags)
 
 /* ---- closure ---- */
 
+/* Whether a word that is perhaps a reference leads into the middle of one of malloc's blocks, where
+ * no object begins. Outside of pools nothing else speaks against what looks like an object. */
+static bool leads_astray(struct builder *b, ph_addr target)
+{
+    const struct ph_type *type = b->heap->chunks.starts.count ? type_of(b, target) : NULL;
+    return type &&
+           ph_chunks_is_within(&b->heap->chunks, b->python,
+                               target - type->header_bytes - b->heap->allocator.prefix_bytes);
+}
+
 static void follow(struct builder *b, ph_addr target, unsigned flags)
 {
-    if (!(flags & PH_REF_STRONG))
+    if (!(flags & PH_REF_STRONG) || ((flags & PH_REF_GUESS) && leads_astray(b, target)))
         return;
     if (!add(b, target, 0) && !(flags & PH_REF_GUESS))
         b->heap->bad_references++;

@@ -178,7 +178,9 @@ uint64_t ph_chunk_bytes(const struct ph_python *python, ph_addr start)
     return chunk.bytes > head ? chunk.bytes - head : 0;
 }
 
-void ph_chunks_claim(struct ph_chunks *chunks, const struct ph_python *python, ph_addr address)
+/* The number of the block that covers an address; false where none does. */
+static bool find_block(const struct ph_chunks *chunks, const struct ph_python *python,
+                       ph_addr address, uint32_t *number)
 {
     uint32_t low = 0, high = chunks->starts.count;
     while (low < high) {
@@ -188,9 +190,23 @@ void ph_chunks_claim(struct ph_chunks *chunks, const struct ph_python *python, p
         else
             high = middle;
     }
-    if (low && address - chunks->starts.items[low - 1] <
-                   ph_chunk_bytes(python, chunks->starts.items[low - 1]))
-        chunks->claimed[low - 1] = 1;
+    *number = low - 1;
+    return low && address - chunks->starts.items[low - 1] <
+                      ph_chunk_bytes(python, chunks->starts.items[low - 1]);
+}
+
+void ph_chunks_claim(struct ph_chunks *chunks, const struct ph_python *python, ph_addr address)
+{
+    uint32_t number;
+    if (find_block(chunks, python, address, &number))
+        chunks->claimed[number] = 1;
+}
+
+bool ph_chunks_is_within(const struct ph_chunks *chunks, const struct ph_python *python,
+                         ph_addr start)
+{
+    uint32_t number;
+    return find_block(chunks, python, start, &number) && chunks->starts.items[number] != start;
 }
 
 static bool leads_to_block(const struct ph_chunks *chunks, uint64_t address)

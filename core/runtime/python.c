@@ -574,6 +574,13 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
                        ? ph_fail(err, status, "Python %s is not supported; %s are", python->version,
                                  ph_layout_versions_text((char[100]){0}))
                        : status;
+        /* The overlay of free-threaded builds says that there are no GC headers. */
+        if ((python->build & PH_BUILD_FREE_THREADED) &&
+            python->layout.traits.gc_header != PH_GC_HEADER_NONE)
+            return ph_fail(
+                err, PH_UNSUPPORTED,
+                "Python %s is free-threaded, which is not supported for this version yet",
+                python->version);
         if (read_by_tables(python, hex))
             return PH_OK;
         return has_interpreter(python) ? fail_at_state(python, err)

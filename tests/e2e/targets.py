@@ -19,7 +19,7 @@ SUPPORTED_FLAVOURS = {"debug", "free-threaded", "malloc", "trace-refs"}
 
 # Interpreters with another allocator: its name as PYTHONMALLOC has it, and on which versions it is tried: on the first
 # plain interpreter of each, None being the newest.
-VARIANTS = [("malloc", [(3, 8), (3, 11), None]), ("pymalloc_debug", [(3, 8), None]), ("malloc_debug", [(3, 11), None])]
+VARIANTS = [("malloc", [(3, 8), (3, 11), (3, 13)]), ("pymalloc_debug", [(3, 8), None]), ("malloc_debug", [(3, 11), (3, 13)])]
 
 PROBE = """
 import json, platform, sys, sysconfig
@@ -56,6 +56,12 @@ class Python:
     def supported(self):
         return self.cpython and self.version[:2] in SUPPORTED and SUPPORTED_FLAVOURS.issuperset(self.flavours)
 
+    def patched(self):
+        """Why gc says otherwise than in the release that this claims to be; "" where it does not."""
+        if self.name.startswith("3.13.5-trixie"):
+            return "Debian 13 gave its 3.13.5 the traverse function of 3.13.13: a dict shows the values in its instance"
+        return ""
+
     def libpython(self):
         """The shared library that the interpreter lives in, or None where it is all in the executable."""
         if self.root:
@@ -81,7 +87,7 @@ class Python:
 
     def allocator(self):
         """What its objects' memory comes from, in the words of PYTHONMALLOC."""
-        name = "malloc" if "malloc" in self.flavours else "pymalloc"
+        name = "malloc" if "malloc" in self.flavours else "mimalloc" if "free-threaded" in self.flavours else "pymalloc"
         return self.environment.get("PYTHONMALLOC") or name + ("_debug" if "debug" in self.flavours else "")
 
 
@@ -134,7 +140,8 @@ def found_pythons():
 
 
 def allocator_variants(pythons):
-    plain = [p for p in pythons if p.supported() and not p.flavours]
+    """Of the machine's own kind."""
+    plain = [p for p in pythons if p.supported() and not p.flavours and not any(name in p.name for name in supply.FOREIGN)]
     variants = []
     for name, versions in VARIANTS:
         for version in versions:
