@@ -114,7 +114,7 @@ def check_tracked(cli, core, directory, but=()):
 def test_a_newer_version_is_read_by_its_debug_offsets(cli, python, edited, tmp_path):
     edited.set_word(edited.runtime + 8, 0x031000f0)
     document = check_tracked(cli, edited, tmp_path)
-    assert document["python"] == {"version": "3.16.0", "build": [], "untested": True}
+    assert document["python"] == {"version": "3.16.0", "build": python.flavours, "untested": True}
     assert "Python 3.16.0 is untested: read as 3.15 by its own debug offsets" in cli.call(edited, ["top"]).out
     assert "3.16.0, untested" in cli.call(edited, ["info"]).out
 
@@ -169,7 +169,7 @@ def test_the_incremental_collector(cli, python, edited, tmp_path):
     for place in (96, 104, 112):  # imports_modules, sysdict, builtins
         edited.set_word(runtime + place, edited.word(runtime + place) - 24)
     document = check_tracked(cli, edited, tmp_path, but=["_pickle.Unpickler"])
-    assert document["python"] == {"version": "3.14.4", "build": []}
+    assert document["python"] == {"version": "3.14.4", "build": python.flavours}
     everything = ask(cli, edited, ["top", "--limit", "0"], tmp_path)
     assert {row["type"] for row in everything["types"]} > {"str", "int", "bytes", "code"}
     truth = edited.truth

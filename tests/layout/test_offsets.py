@@ -52,7 +52,8 @@ EXTENSIONS = ("_collections", "_csv", "_ctypes", "_datetime", "_decimal", "_elem
 MOVING = {
     "3.13.18": {"_gc_runtime_state.generations", "_PyRuntimeState.sizeof", "_PyRuntimeState.tracemalloc",
                 "_PyRuntimeState.cached_objects.interned_strings", "PyInterpreterState.sizeof", "PyThreadState.sizeof",
-                "_PyThreadStateImpl.sizeof", "_PyThreadStateImpl.asyncio_running_loop"},
+                "_PyThreadStateImpl.sizeof", "_PyThreadStateImpl.asyncio_running_loop",
+                "_PyThreadStateImpl.mem_free_queue"},
 }
 
 # schema.def lists the names that versions give to one thing: "threads.head|tstate_head".
@@ -119,7 +120,7 @@ def compare(entries, place_of):
     for (ctype, field), place in entries.items():
         found = (place_of(*alternative) for alternative in alternatives(ctype, field))
         true = next((p for p in found if p is not None), None)
-        if true is None or entries[ctype, "sizeof"] is None:
+        if true is None or entries.get((ctype, "sizeof"), place) is None:
             continue  # a struct that the version's table leaves out is not used
         if place == true:
             agreed += 1
