@@ -58,7 +58,7 @@ static enum ph_status find_segments(struct scan *s)
 {
     const struct ph_python *python = s->python;
     const struct ph_layout *L = &python->layout;
-    size_t head_bytes = (size_t)(L->mi_segment.slices + L->mi_page.size);
+    size_t head_bytes = (size_t)L->mi_segment.slices + (size_t)L->mi_page.size;
     const struct ph_region *region;
     for (size_t i = 0; (region = ph_blocks_region(python, &i)) != NULL;) {
         if (ph_host_interrupted(s->host))

@@ -14,6 +14,7 @@ import targets
 def pytest_addoption(parser):
     parser.addoption("--python", action="append", default=[], help="only interpreters whose name has this")
     parser.addoption("--host", action="append", default=[], help="only hosts whose name has this")
+    parser.addoption("--plain", action="store_true", help="only the machine's own interpreters, built and run as usual")
     parser.addoption("--all-pairs", action="store_true", help="every host with every interpreter that it sees; without "
                      "it, hosts beyond the machine's own look at the newest interpreter of each root only")
 
@@ -24,7 +25,10 @@ def selected(config, option, things):
 
 
 def pythons(config):
-    return selected(config, "--python", [p for p in targets.found_pythons() if p.supported()])
+    found = [p for p in targets.found_pythons() if p.supported()]
+    if config.getoption("--plain"):
+        found = [p for p in found if not p.root and not p.flavours and not p.environment]
+    return selected(config, "--python", found)
 
 
 def available_hosts(config):
