@@ -141,8 +141,9 @@ static bool add_outside(struct builder *b, ph_addr address, unsigned flags)
         !ph_object_open(&b->heap->objects, address, type, &o))
         return false;
     struct outside_object found = {address, type->id, (uint8_t)(flags | b->reached)};
-    if (!ph_map_insert(&b->heap->outside, address, b->outside.count) ||
-        !ph_array_push(&b->outside, found)) {
+    /* In this order: what the map leads to is there, even where memory runs out in between. */
+    if (!ph_array_push(&b->outside, found) ||
+        !ph_map_insert(&b->heap->outside, address, b->outside.count - 1)) {
         b->failed = true;
         return false;
     }

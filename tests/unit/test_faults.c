@@ -67,6 +67,7 @@ static int stop_python(void **state)
     if (!f)
         return 0;
     close(f->say);
+    kill(f->python, SIGKILL); /* a test that failed may have left it stopped */
     waitpid(f->python, NULL, 0);
     return 0;
 }
