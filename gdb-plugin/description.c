@@ -4,12 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned permissions_of(const char *letters)
-{
-    return (letters[0] == 'r' ? PH_REGION_READ : 0) | (letters[1] == 'w' ? PH_REGION_WRITE : 0) |
-           (letters[2] == 'x' ? PH_REGION_EXEC : 0);
-}
-
 static void trim(char *text)
 {
     size_t len = strlen(text);
@@ -35,7 +29,7 @@ static bool read_mapping(struct description *d, char *line, bool *is_mapping)
     return ph_array_push(&d->regions, ((struct ph_region){
                                           .start = start,
                                           .end = end,
-                                          .flags = permissions_of(permissions),
+                                          .flags = ph_region_permissions(permissions),
                                           .name = line + name_at,
                                       }));
 }

@@ -105,8 +105,8 @@ static void put_request(FILE *script, const char *name)
             "    " IN_C "set $_pyheap_nonstop = $_gdb_setting(\"non-stop\")\n"
             "    eval \"" IN_C "append binary value /proc/self/fd/%d \\\"%%d %%d\\\"\", "
             "$_inferior, $_pyheap_nonstop\n"
-            "    " IN_C "set $_pyheap_arg = $_gdb_setting_str(\"sysroot\")[0]\n"
-            "    if $_pyheap_arg\n"
+            "    " IN_C "set $_pyheap_rooted = $_gdb_setting_str(\"sysroot\")[0]\n"
+            "    if $_pyheap_rooted\n"
             "      " IN_C "append binary value /proc/self/fd/%d $_gdb_setting_str(\"sysroot\")\n"
             "    end\n"
             "    " IN_C "append binary value /proc/self/fd/%d \"\"\n",

@@ -51,7 +51,7 @@ static void take_samples(struct search *s, const struct ph_gc *gc)
     for (int g = PH_GENERATIONS - 1; g >= 0; g--) {
         ph_addr head = gc->lists[g].head, at = head;
         for (int i = 0; head && i < MOST_WALKED && s->sample_count < MOST_SAMPLES; i++) {
-            at = ph_python_word(s->python, at, s->python->layout.gc_head.next) & ~(ph_addr)3;
+            at = ph_python_gc_link(s->python, at, s->python->layout.gc_head.next);
             if (!at || at == head)
                 break;
             add_sample(s, at);

@@ -1,6 +1,5 @@
 #include "heap/collection.h"
 
-enum { LINK_MASK = 3 }; /* low bits of links are flags (Include/internal/pycore_gc.h) */
 #define MOST_STACK_BYTES (64ull << 20) /* of one thread that are looked at */
 
 uint32_t ph_collection_interpreter(const struct ph_python *python)
@@ -14,11 +13,6 @@ uint32_t ph_collection_interpreter(const struct ph_python *python)
             return i;
     }
     return UINT32_MAX;
-}
-
-static ph_addr link_at(const struct ph_python *python, ph_addr header, int32_t offset)
-{
-    return ph_python_word(python, header, offset) & ~(ph_addr)LINK_MASK;
 }
 
 /* Whether a GC header here has an object behind it. */
@@ -35,11 +29,11 @@ static bool is_head(const struct ph_python *python, ph_addr address, ph_addr nex
 {
     const struct ph_layout *L = &python->layout;
     unsigned word = ph_word_bytes(python);
-    next &= ~(ph_addr)LINK_MASK;
-    prev &= ~(ph_addr)LINK_MASK;
+    next &= ~PH_GC_LINK_FLAGS;
+    prev &= ~PH_GC_LINK_FLAGS;
     return next && prev && next != address && next % word == 0 && prev % word == 0 &&
-           link_at(python, next, L->gc_head.prev) == address &&
-           link_at(python, prev, L->gc_head.next) == address && is_object(python, next) &&
+           ph_python_gc_link(python, next, L->gc_head.prev) == address &&
+           ph_python_gc_link(python, prev, L->gc_head.next) == address && is_object(python, next) &&
            is_object(python, prev);
 }
 

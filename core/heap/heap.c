@@ -7,7 +7,6 @@
 #include "runtime/version.h"
 
 enum {
-    TRACKED_LINK_MASK = 3,    /* low bits of _gc_next are flags (Include/internal/pycore_gc.h) */
     OBJECTS_A_LOOK = 1 << 16, /* handled between two looks at Ctrl-C */
     PENDING_FIRST = 1 << 12,
     PENDING_AHEAD = 8,   /* objects whose turn comes soon are fetched into the cache meanwhile */
@@ -54,13 +53,17 @@ static bool plausible_count(const struct ph_refcount *refs)
     return refs->immortal || (refs->count > 0 && refs->count < MAX_REFCOUNT);
 }
 
-static bool plausible_refcount(const struct builder *b, ph_addr address)
+/* The count of what may be an object here; none where it cannot be read. */
+static struct ph_refcount read_refcount(const struct builder *b, ph_addr address)
 {
     const uint8_t *head =
         ph_target_view(b->python->target, address, (size_t)b->python->layout.object.size);
-    if (!head)
-        return false;
-    struct ph_refcount refs = ph_refcount_read(b->python, head);
+    return head ? ph_refcount_read(b->python, head) : (struct ph_refcount){0};
+}
+
+static bool plausible_refcount(const struct builder *b, ph_addr address)
+{
+    struct ph_refcount refs = read_refcount(b, address);
     return plausible_count(&refs);
 }
 
@@ -76,11 +79,7 @@ static bool is_free_link(const struct builder *b, ph_addr address)
 /* For memory that nothing refers to. */
 static bool certain_refcount(const struct builder *b, ph_addr address)
 {
-    const uint8_t *head =
-        ph_target_view(b->python->target, address, (size_t)b->python->layout.object.size);
-    if (!head)
-        return false;
-    struct ph_refcount refs = ph_refcount_read(b->python, head);
+    struct ph_refcount refs = read_refcount(b, address);
     return refs.clean && plausible_count(&refs) && !is_free_link(b, address);
 }
 
@@ -268,7 +267,7 @@ static void walk_gc_list(struct builder *b, ph_addr head, unsigned flags, uint64
         uint64_t next;
         if (!ph_target_word(b->python->target, node + (uint64_t)L->gc_head.next, &next))
             break;
-        node = next & ~(uint64_t)TRACKED_LINK_MASK;
+        node = next & ~PH_GC_LINK_FLAGS;
         if (node == head)
             return;
         ph_addr address = node + (uint64_t)L->gc_head.size;

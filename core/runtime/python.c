@@ -23,6 +23,11 @@ ph_addr ph_python_word(const struct ph_python *python, ph_addr base, int64_t off
     return ph_target_word(python->target, base + (uint64_t)offset, &value) ? value : 0;
 }
 
+ph_addr ph_python_gc_link(const struct ph_python *python, ph_addr header, int32_t offset)
+{
+    return ph_python_word(python, header, offset) & ~PH_GC_LINK_FLAGS;
+}
+
 uint32_t ph_python_u32(const struct ph_python *python, ph_addr base, int64_t offset)
 {
     uint32_t value = 0;
@@ -85,15 +90,14 @@ bool ph_python_has_type_name(const struct ph_python *python, ph_addr object, con
     return text && strcmp(text, name) == 0;
 }
 
-/* A circular list head is right iff its neighbours point back; the low bits of links are flags
- * (Include/internal/pycore_gc.h). */
+/* A circular list head is right iff its neighbours point back. */
 static bool is_gc_list(const struct ph_python *python, ph_addr head)
 {
     const struct ph_layout *L = &python->layout;
-    ph_addr next = ph_python_word(python, head, L->gc_head.next) & ~(ph_addr)3;
-    ph_addr prev = ph_python_word(python, head, L->gc_head.prev) & ~(ph_addr)3;
-    return next && prev && (ph_python_word(python, next, L->gc_head.prev) & ~(ph_addr)3) == head &&
-           (ph_python_word(python, prev, L->gc_head.next) & ~(ph_addr)3) == head;
+    ph_addr next = ph_python_gc_link(python, head, L->gc_head.next);
+    ph_addr prev = ph_python_gc_link(python, head, L->gc_head.prev);
+    return next && prev && ph_python_gc_link(python, next, L->gc_head.prev) == head &&
+           ph_python_gc_link(python, prev, L->gc_head.next) == head;
 }
 
 /* While a collection runs, only the links forward hold: those back are in use as counts, and the
@@ -101,8 +105,16 @@ static bool is_gc_list(const struct ph_python *python, ph_addr head)
 static bool may_be_gc_list(const struct ph_python *python, ph_addr head)
 {
     const struct ph_layout *L = &python->layout;
-    ph_addr next = ph_python_word(python, head, L->gc_head.next) & ~(ph_addr)3;
-    return next && ph_python_word(python, next, L->gc_head.next) & ~(ph_addr)3;
+    ph_addr next = ph_python_gc_link(python, head, L->gc_head.next);
+    return next && ph_python_gc_link(python, next, L->gc_head.next);
+}
+
+/* The first object of a list; 0 where the list is empty, or head is 0. */
+static ph_addr first_object(const struct ph_python *python, ph_addr head)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr next = head ? ph_python_gc_link(python, head, L->gc_head.next) : 0;
+    return next != head ? next + (uint64_t)L->gc_head.size : 0;
 }
 
 static bool is_generation(const struct ph_python *python, const struct ph_gc *gc, ph_addr head)
@@ -315,10 +327,9 @@ static bool read_type_type(struct ph_python *python)
         ph_addr builtins = ph_python_word(python, interp->address, L->interp.builtins);
         python->type_type = last_metatype(python, builtins);
         for (int g = PH_GENERATIONS - 1; g >= 0 && !python->type_type; g--) {
-            ph_addr head = interp->gc.lists[g].head;
-            ph_addr first = head ? ph_python_word(python, head, L->gc_head.next) & ~(ph_addr)3 : 0;
-            if (first != head)
-                python->type_type = last_metatype(python, first + (uint64_t)L->gc_head.size);
+            ph_addr first = first_object(python, interp->gc.lists[g].head);
+            if (first)
+                python->type_type = last_metatype(python, first);
         }
     }
     ph_addr symbol;
@@ -347,12 +358,9 @@ static bool gc_headers_fit(const struct ph_python *python)
     const struct ph_layout *L = &python->layout;
     for (uint32_t i = 0; i < python->interpreters.count; i++) {
         for (int g = 0; g <= PH_GEN_PERMANENT; g++) {
-            ph_addr head = python->interpreters.items[i].gc.lists[g].head;
-            ph_addr next =
-                head ? ph_python_word(python, head, L->gc_head.next) & ~(ph_addr)3 : head;
-            if (next != head &&
-                !ph_python_is_type(python, ph_python_word(python, next + (uint64_t)L->gc_head.size,
-                                                          L->object.ob_type)))
+            ph_addr first = first_object(python, python->interpreters.items[i].gc.lists[g].head);
+            if (first &&
+                !ph_python_is_type(python, ph_python_word(python, first, L->object.ob_type)))
                 return false;
         }
     }
@@ -383,11 +391,13 @@ static bool read_debug_offsets(const struct ph_python *python, uint32_t version_
                                uint64_t words[MAX_DEBUG_OFFSETS])
 {
     size_t count = ph_debug_offsets_words(version_hex);
+    uint32_t said;
     const uint8_t *block =
-        count && count <= MAX_DEBUG_OFFSETS
+        count && count <= MAX_DEBUG_OFFSETS &&
+                ph_runtime_has_cookie(python->target, python->anchor, &said)
             ? ph_target_view(python->target, python->anchor, count * sizeof *words)
             : NULL;
-    if (!block || memcmp(block, PH_DEBUG_COOKIE, strlen(PH_DEBUG_COOKIE)) != 0)
+    if (!block)
         return false;
     for (size_t i = 0; i < count; i++)
         words[i] = ph_load_u64(python, block + i * sizeof *words);

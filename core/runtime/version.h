@@ -6,8 +6,6 @@
 
 #include "target/target.h"
 
-#define PH_DEBUG_COOKIE "xdebugpy" /* what the debug offsets begin with */
-
 /* PY_VERSION_HEX of the interpreter whose _PyRuntime is at `anchor`, or up to 3.6 any variable of
  * its; 0 where the target does not tell. Asks in order: the debug
  * offsets at the head of _PyRuntime (3.13+, Include/internal/pycore_debug_offsets.h), the constant

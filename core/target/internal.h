@@ -203,6 +203,11 @@ void ph_target_complain(struct ph_target *t, const char *format, ...) PH_PRINTF(
 /* Frees *t; for __attribute__((cleanup)), which runs when a host throws, too. */
 void ph_target_cleanup(struct ph_target **t);
 
+/* ---- modules.c ---- */
+
+/* Put the modules in ascending order of address. */
+void ph_modules_sort(struct ph_target *t);
+
 /* ---- loaded.c ---- */
 
 /* The ELF header of the module around addr; 0 where none is found. */

@@ -80,12 +80,6 @@ static bool live_is_guard(struct ph_target *t, ph_addr addr)
 
 /* ---- The list of regions ---- */
 
-static unsigned permissions_of(const char *letters)
-{
-    return (letters[0] == 'r' ? PH_REGION_READ : 0) | (letters[1] == 'w' ? PH_REGION_WRITE : 0) |
-           (letters[2] == 'x' ? PH_REGION_EXEC : 0);
-}
-
 /* One line of /proc/PID/maps; what we cannot parse is left out. False: out of memory. */
 static bool add_line(struct ph_target *t, char *line)
 {
@@ -100,7 +94,7 @@ static bool add_line(struct ph_target *t, char *line)
     char *deleted = strstr(name, " (deleted)");
     if (deleted && !deleted[10])
         *deleted = '\0';
-    unsigned flags = ph_region_flags(permissions_of(permissions), name);
+    unsigned flags = ph_region_flags(ph_region_permissions(permissions), name);
     if (!ph_region_add(t, start, end, flags, name))
         return false;
     if (*name == '/' && !ph_mapping_add(t, start, end, offset, name))

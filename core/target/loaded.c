@@ -345,12 +345,6 @@ static bool add_segments(struct ph_target *t, const struct ph_module *module)
     return ok;
 }
 
-static int compare_modules(const void *a, const void *b)
-{
-    const struct ph_module *x = a, *y = b;
-    return (x->start > y->start) - (x->start < y->start);
-}
-
 static bool add_from_regions(struct ph_target *t)
 {
     bool ok = true;
@@ -379,8 +373,7 @@ bool ph_loaded_find(struct ph_target *t, ph_addr program)
 {
     t->modules_known = true;
     bool ok = t->info.lists_regions ? add_from_regions(t) : add_from_program(t, program);
-    if (t->modules.count)
-        qsort(t->modules.items, t->modules.count, sizeof *t->modules.items, compare_modules);
+    ph_modules_sort(t);
     for (uint32_t i = 0; ok && !t->info.lists_regions && i < t->modules.count; i++)
         ok = add_segments(t, &t->modules.items[i]);
     return ok;

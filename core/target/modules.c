@@ -122,6 +122,12 @@ static int compare_modules(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
+void ph_modules_sort(struct ph_target *t)
+{
+    if (t->modules.count)
+        qsort(t->modules.items, t->modules.count, sizeof *t->modules.items, compare_modules);
+}
+
 const struct ph_module *ph_target_modules(struct ph_target *t, size_t *count)
 {
     if (!t->modules_known) {
@@ -131,8 +137,7 @@ const struct ph_module *ph_target_modules(struct ph_target *t, size_t *count)
             if (may_be_module(t, i) && find_module(t, i, &module))
                 (void)ph_array_push(&t->modules, module);
         }
-        if (t->modules.count)
-            qsort(t->modules.items, t->modules.count, sizeof *t->modules.items, compare_modules);
+        ph_modules_sort(t);
     }
     *count = t->modules.count;
     return t->modules.items;

@@ -28,6 +28,13 @@ enum ph_region_flags {
     PH_REGION_STACK = 16, /* a thread's stack, where that is known */
 };
 
+/* The flags that the letters of /proc/PID/maps stand for: at least three, such as "rw-p". */
+static inline unsigned ph_region_permissions(const char *letters)
+{
+    return (letters[0] == 'r' ? PH_REGION_READ : 0) | (letters[1] == 'w' ? PH_REGION_WRITE : 0) |
+           (letters[2] == 'x' ? PH_REGION_EXEC : 0);
+}
+
 struct ph_region {
     ph_addr start, end; /* end is exclusive */
     unsigned flags;     /* enum ph_region_flags */

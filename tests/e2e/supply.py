@@ -94,7 +94,13 @@ def is_complete(folder):
     return os.path.exists(os.path.join(folder, ".complete"))
 
 
-def complete(folder):
+def make_once(name, folder, make):
+    """Let make(name, folder) fill the folder, unless an earlier call has done so to its end."""
+    if is_complete(folder):
+        return
+    say("getting", name if isinstance(name, str) else " ".join(name))
+    shutil.rmtree(folder, ignore_errors=True)
+    make(name, folder)
     with open(os.path.join(folder, ".complete"), "w"):
         pass
 
@@ -113,13 +119,8 @@ def install(packages):
 # ---- suites ----
 
 
-def get_suite(suite):
-    folder = suite_folder(suite)
-    if is_complete(folder):
-        return
-    say("making the folder of Debian", suite)
+def make_suite(suite, folder):
     install("debootstrap")
-    shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(CACHE, exist_ok=True)
     with open(folder + ".log", "w") as log:
         run("debootstrap", "--variant=minbase", suite, folder, mirror(), stdout=log)
@@ -129,7 +130,6 @@ def get_suite(suite):
         run(*inside(suite, ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
                             *SUITES[suite].split()]), stdout=log, stderr=log)
     shutil.rmtree(os.path.join(folder, "var/cache/apt/archives"), ignore_errors=True)
-    complete(folder)
 
 
 def inside(suite, command):
@@ -150,12 +150,7 @@ def root_folder(name):
 # ---- unpacked packages ----
 
 
-def get_unpacked(name):
-    folder = unpacked_folder(name)
-    if is_complete(folder):
-        return
-    say("unpacking", name)
-    shutil.rmtree(folder, ignore_errors=True)
+def unpack(name, folder):
     packages = os.path.join(folder, "packages")
     os.makedirs(packages)
     run("apt-get", "update", "-qq")
@@ -163,7 +158,6 @@ def get_unpacked(name):
     for package in glob.glob(os.path.join(packages, "*.deb")):
         run("dpkg", "-x", package, folder)
     shutil.rmtree(packages)
-    complete(folder)
 
 
 def library_path(name):
@@ -192,12 +186,7 @@ def own_apt(folder, suite, kind="deb", architecture=None):
     return words
 
 
-def get_foreign(architecture):
-    folder = foreign_folder(architecture)
-    if is_complete(folder):
-        return
-    say("unpacking Python for", architecture)
-    shutil.rmtree(folder, ignore_errors=True)
+def unpack_foreign(architecture, folder):
     work = folder + ".packages"
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(folder)
@@ -209,35 +198,26 @@ def get_foreign(architecture):
         with open(os.path.join(folder, "etc", name), "w") as out:
             out.write(line)
     shutil.rmtree(work)
-    complete(folder)
 
 
 # ---- builds ----
 
 
-def get_source(suite, package):
-    """The folder of the source package as its upstream released it."""
-    folder = os.path.join(CACHE, "source-%s-%s" % (suite, package))
-    if is_complete(folder):
-        return os.path.join(folder, "source")
-    shutil.rmtree(folder, ignore_errors=True)
+def unpack_source(name, folder):
+    """A source package as its upstream released it."""
+    suite, package = name
     os.makedirs(os.path.join(folder, "source"))
     run(*own_apt(folder, suite, kind="deb-src"), "source", "--download-only", package, cwd=folder)
     tarball = glob.glob(os.path.join(folder, "*.orig.tar.*"))[0]
     run("tar", "xf", tarball, "-C", os.path.join(folder, "source"), "--strip-components=1")
-    complete(folder)
-    return os.path.join(folder, "source")
 
 
-def get_build(name):
-    folder = build_folder(name)
-    if is_complete(folder):
-        return
-    say("building Python", name)
+def build(name, folder):
     install(BUILD_NEEDS)
     suite, package, options = BUILDS[name]
-    source = get_source(suite, package)
-    shutil.rmtree(folder, ignore_errors=True)
+    packed = os.path.join(CACHE, "source-%s-%s" % (suite, package))
+    make_once((suite, package), packed, unpack_source)
+    source = os.path.join(packed, "source")
     work = folder + ".build"
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
@@ -247,7 +227,6 @@ def get_build(name):
         run("make", "-j%d" % (os.cpu_count() + 1), cwd=work, stdout=log, stderr=log)
         run("make", "install", cwd=work, stdout=log, stderr=log)
     shutil.rmtree(work)
-    complete(folder)
 
 
 # ---- what is there ----
@@ -273,9 +252,11 @@ def found_builds():
 
 
 def get(name):
-    kinds = {"suite": SUITES, "unpacked": UNPACKED, "foreign": FOREIGN, "build": BUILDS}
-    kind = next(kind for kind, names in kinds.items() if name in names)
-    {"suite": get_suite, "unpacked": get_unpacked, "foreign": get_foreign, "build": get_build}[kind](name)
+    for names, folder_of, make in ((SUITES, suite_folder, make_suite), (UNPACKED, unpacked_folder, unpack),
+                                   (FOREIGN, foreign_folder, unpack_foreign), (BUILDS, build_folder, build)):
+        if name in names:
+            return make_once(name, folder_of(name), make)
+    raise ValueError("nothing is called so; there are: " + ", ".join(everything()))
 
 
 def everything():
