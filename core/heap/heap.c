@@ -160,14 +160,16 @@ static bool add(struct builder *b, ph_addr address, unsigned flags)
 
 /* ---- closure ---- */
 
-/* Whether a word that is perhaps a reference leads into the middle of one of malloc's blocks, where
- * no object begins. Outside of pools nothing else speaks against what looks like an object. */
+/* Whether a word that is perhaps a reference leads to where none of malloc's blocks has an object:
+ * it would begin as far into its block as its type demands. Outside of pools nothing else speaks
+ * against what looks like an object. */
 static bool leads_astray(struct builder *b, ph_addr target)
 {
-    const struct ph_type *type = b->heap->chunks.starts.count ? type_of(b, target) : NULL;
-    return type &&
-           ph_chunks_is_within(&b->heap->chunks, b->python,
-                               target - type->header_bytes - b->heap->allocator.prefix_bytes);
+    ph_addr start;
+    if (!ph_chunks_block_at(&b->heap->chunks, b->python, target, &start))
+        return false;
+    const struct ph_type *type = type_of(b, target);
+    return type && target - start != b->heap->allocator.prefix_bytes + type->header_bytes;
 }
 
 static void follow(struct builder *b, ph_addr target, unsigned flags)

@@ -202,11 +202,14 @@ void ph_chunks_claim(struct ph_chunks *chunks, const struct ph_python *python, p
         chunks->claimed[number] = 1;
 }
 
-bool ph_chunks_is_within(const struct ph_chunks *chunks, const struct ph_python *python,
-                         ph_addr start)
+bool ph_chunks_block_at(const struct ph_chunks *chunks, const struct ph_python *python,
+                        ph_addr address, ph_addr *start)
 {
     uint32_t number;
-    return find_block(chunks, python, start, &number) && chunks->starts.items[number] != start;
+    if (!find_block(chunks, python, address, &number))
+        return false;
+    *start = chunks->starts.items[number];
+    return true;
 }
 
 static bool leads_to_block(const struct ph_chunks *chunks, uint64_t address)

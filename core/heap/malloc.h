@@ -34,10 +34,9 @@ uint64_t ph_chunk_bytes(const struct ph_python *python, ph_addr start);
 /* Note that the block that covers this address belongs to a known object. O(log n). */
 void ph_chunks_claim(struct ph_chunks *chunks, const struct ph_python *python, ph_addr address);
 
-/* Whether this address lies within a block, but not at its start: no object's memory begins there.
- * O(log n). */
-bool ph_chunks_is_within(const struct ph_chunks *chunks, const struct ph_python *python,
-                         ph_addr start);
+/* The start of the block that covers an address; false where none does. O(log n). */
+bool ph_chunks_block_at(const struct ph_chunks *chunks, const struct ph_python *python,
+                        ph_addr address, ph_addr *start);
 
 /* Whether a word at this place is a link of a list of free blocks, plain or mangled with its place
  * (PROTECT_PTR, from glibc 2.32 on). */
