@@ -295,7 +295,7 @@ def flavoured_builds():
 
 
 @pytest.mark.skipif(not shutil.which("gdb"), reason="needs gdb")
-@pytest.mark.parametrize("build", flavoured_builds(), ids=lambda build: build[0])
+@pytest.mark.parametrize("build", [pytest.param(build, id=build[0]) for build in flavoured_builds()])
 def test_overlays_agree_with_debug_information(build):
     """To the byte where the build is of the table's own release or the release has no plain build here."""
     _, version, flavours, path, plain = build
