@@ -16,6 +16,7 @@ struct ph_session {
     struct ph_target *target;
     struct ph_python *python;
     struct ph_heap *heap;
+    struct ph_graph *graph;
 };
 
 struct ph_session *ph_session_create(const struct ph_host *host)
@@ -28,9 +29,11 @@ struct ph_session *ph_session_create(const struct ph_host *host)
 
 void ph_session_drop(struct ph_session *s)
 {
+    ph_graph_destroy(s->graph);
     ph_heap_destroy(s->heap);
     ph_python_close(s->python);
     ph_target_close(s->target);
+    s->graph = NULL;
     s->heap = NULL;
     s->python = NULL;
     s->target = NULL;
@@ -131,6 +134,20 @@ enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap, stru
         status = ph_heap_build(python, s->host, &s->heap, err);
     if (!status)
         *heap = s->heap;
+    return status;
+}
+
+enum ph_status ph_session_graph(struct ph_session *s, bool measured, struct ph_graph **graph,
+                                struct ph_error *err)
+{
+    struct ph_heap *heap;
+    enum ph_status status = ph_session_heap(s, &heap, err);
+    if (!status && !s->graph)
+        status = ph_graph_build(heap, s->host, &s->graph, err);
+    if (!status && measured)
+        status = ph_graph_measure(s->graph, s->host, err);
+    if (!status)
+        *graph = s->graph;
     return status;
 }
 

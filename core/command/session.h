@@ -6,7 +6,7 @@
 #define PH_COMMAND_SESSION_H
 
 #include "command/command.h"
-#include "heap/heap.h"
+#include "graph/graph.h"
 #include "render/doc.h"
 
 /* The interpreter, opened if need be; the snapshot, built if need be. Both stay the session's and
@@ -15,6 +15,10 @@ enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python
                                  struct ph_error *err) PH_MUST_USE;
 enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap,
                                struct ph_error *err) PH_MUST_USE;
+/* The graph of the snapshot, built if need be; with `measured`, its dominators and retained sizes
+ * too. */
+enum ph_status ph_session_graph(struct ph_session *s, bool measured, struct ph_graph **graph,
+                                struct ph_error *err) PH_MUST_USE;
 const struct ph_host *ph_session_host(const struct ph_session *s);
 
 /* "python": {"version", "build"}. */

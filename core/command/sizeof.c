@@ -36,9 +36,10 @@ static const struct ph_column type_columns[] = {
     {"type", "TYPE", PH_COLUMN_LAST},
 };
 
-static void write_size(struct ph_doc *doc, struct ph_heap *heap, uint32_t id,
+static void write_size(struct ph_doc *doc, const struct ph_graph *graph, uint32_t id,
                        struct ph_histogram *deep, const struct ph_invocation *inv)
 {
+    struct ph_heap *heap = graph->heap;
     struct ph_str summary = {0};
     ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
     ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", heap->addresses[id], ph_heap_type(heap, id)->name,
@@ -50,7 +51,8 @@ static void write_size(struct ph_doc *doc, struct ph_heap *heap, uint32_t id,
     ph_doc_bytes(doc, "allocated", "Allocated", ph_heap_allocated(heap, id));
     ph_doc_bytes(doc, "deep", "Deep", deep->total.bytes);
     ph_doc_count(doc, "deep_objects", "Objects", (int64_t)deep->total.count);
-    ph_doc_null(doc, "retained", NULL); /* needs the graph's dominators */
+    ph_doc_bytes(doc, "retained", "Retained", graph->retained[id]);
+    ph_doc_count(doc, "retained_objects", NULL, graph->retained_objects[id]);
     ph_doc_line(doc, "%s", "");
     if (deep->types.count)
         qsort(deep->types.items, deep->types.count, sizeof *deep->types.items, by_bytes);
@@ -75,7 +77,10 @@ static enum ph_status run_sizeof(struct ph_session *s, const struct ph_invocatio
                                  struct ph_doc *doc, struct ph_error *err)
 {
     struct ph_heap *heap;
+    struct ph_graph *graph;
     enum ph_status status = ph_session_heap(s, &heap, err);
+    if (!status)
+        status = ph_session_graph(s, true, &graph, err);
     if (status)
         return status;
     ph_doc_python(doc, heap->objects.python);
@@ -96,7 +101,7 @@ static enum ph_status run_sizeof(struct ph_session *s, const struct ph_invocatio
         if (i > 0)
             ph_doc_line(doc, "%s", "");
         ph_doc_object_begin(doc, NULL);
-        write_size(doc, heap, id, deep, inv);
+        write_size(doc, graph, id, deep, inv);
         ph_doc_object_end(doc);
     }
     ph_doc_array_end(doc);
@@ -107,11 +112,12 @@ static enum ph_status run_sizeof(struct ph_session *s, const struct ph_invocatio
 const struct ph_command ph_command_sizeof = {
     .name = "sizeof",
     .operands_text = "ADDR...",
-    .brief = "shallow, allocated and deep size of objects",
+    .brief = "shallow, allocated, deep and retained size of objects",
     .help = "Measure the objects at each ADDR. Shallow is what sys.getsizeof says; allocated is "
             "what the memory allocators hold for the object and its buffers; deep adds up all "
             "that it reaches by strong references, each object once. Deep leaves out modules, "
-            "types, functions and code, which are what a program is made of, unless ADDR is one.",
+            "types, functions and code, which are what a program is made of, unless ADDR is one. Retained is what would be freed with the object: all that "
+            "nothing alive reaches without it.",
     .operands = PH_OPERANDS_ADDRS,
     .options = 0,
     .run = run_sizeof,

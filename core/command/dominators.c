@@ -1,0 +1,314 @@
+#include "analysis/dominated.h"
+#include "command/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { SUMMARY_CHARS = 60, MOST_DEPTH = 64 };
+
+/* Rows of objects with their retained sizes; of a tree, in the order in which it is shown. */
+struct rows {
+    const struct ph_graph *graph;
+    struct ph_ids ids;
+    PH_ARRAY(uint8_t) depths; /* as many as ids, or none: all 0 */
+    struct ph_str summary;
+};
+
+static void free_rows(void *ctx)
+{
+    struct rows *r = ctx;
+    ph_array_free(&r->ids);
+    ph_array_free(&r->depths);
+    ph_str_free(&r->summary);
+    free(r);
+}
+
+static unsigned object_row(void *ctx, uint64_t i, struct ph_value *values)
+{
+    struct rows *r = ctx;
+    const struct ph_graph *graph = r->graph;
+    struct ph_heap *heap = graph->heap;
+    uint32_t id = r->ids.items[i], above = graph->dominators.immediate[id];
+    ph_str_clear(&r->summary);
+    ph_heap_summary(heap, id, SUMMARY_CHARS, &r->summary);
+    values[0] = ph_value_bytes(graph->retained[id]);
+    values[1] = ph_value_count(graph->retained_objects[id]);
+    values[2] = ph_value_bytes(ph_heap_sizeof(heap, id));
+    values[3] = ph_value_addr(heap->addresses[id]);
+    values[4] = ph_value_text(ph_heap_type(heap, id)->name);
+    values[5] = ph_value_text(ph_str_text(&r->summary));
+    values[6] = above < graph->root ? ph_value_addr(heap->addresses[above]) : ph_value_null();
+    return r->depths.count ? r->depths.items[i] : 0;
+}
+
+static const struct ph_column columns[] = {
+    {"retained", "RETAINED", 0},
+    {"objects", "OBJECTS", 0},
+    {"bytes", "OWN", 0},
+    {"address", "ADDRESS", PH_COLUMN_TREE},
+    {"type", "TYPE", 0},
+    {"summary", "SUMMARY", PH_COLUMN_LAST},
+    {"dominator", "", PH_COLUMN_JSON_ONLY},
+};
+
+static void write_rows(struct ph_doc *doc, struct rows *r, uint64_t shown)
+{
+    ph_doc_table(doc, &(struct ph_table){
+                          .key = "dominators",
+                          .columns = columns,
+                          .column_count = sizeof columns / sizeof *columns,
+                          .row_count = shown,
+                          .row = object_row,
+                          .ctx = r,
+                          .free_ctx = free_rows,
+                          .children_key = "dominators",
+                          .flags = shown ? 0 : PH_TABLE_NO_HEADER,
+                      });
+}
+
+/* ---- the largest of all ---- */
+
+static enum ph_status write_largest(struct ph_doc *doc, struct rows *r,
+                                    const struct ph_invocation *inv)
+{
+    const struct ph_graph *graph = r->graph;
+    uint64_t shown = ph_rows_shown(inv, graph->root);
+    if (!ph_largest_retained(graph, shown, &r->ids))
+        return PH_NO_MEMORY;
+    write_rows(doc, r, r->ids.count);
+    ph_doc_line(doc, "%s", "");
+    ph_doc_rows_footer(doc, shown, graph->root, "objects");
+    return PH_OK;
+}
+
+/* ---- below one ---- */
+
+static void write_head(struct ph_doc *doc, const struct ph_graph *graph, uint32_t id)
+{
+    char bytes[32], count[32];
+    struct ph_heap *heap = graph->heap;
+    struct ph_str summary = {0};
+    uint32_t above = graph->dominators.immediate[id];
+    ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
+    ph_doc_addr(doc, "address", NULL, heap->addresses[id]);
+    ph_doc_text(doc, "type", NULL, ph_heap_type(heap, id)->name);
+    ph_doc_bytes(doc, "retained", NULL, graph->retained[id]);
+    ph_doc_count(doc, "objects", NULL, graph->retained_objects[id]);
+    ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", heap->addresses[id], ph_heap_type(heap, id)->name,
+                ph_str_text(&summary));
+    ph_doc_line(doc, "keeps alive %s in %s objects, itself included",
+                ph_format_bytes(bytes, graph->retained[id]),
+                ph_format_count(count, graph->retained_objects[id]));
+    if (above < graph->root) {
+        ph_doc_addr(doc, "dominator", NULL, heap->addresses[above]);
+        ph_doc_line(doc, "and is itself kept alive by 0x%" PRIx64 " (%s) alone",
+                    heap->addresses[above], ph_heap_type(heap, above)->name);
+    } else {
+        ph_doc_null(doc, "dominator", NULL);
+    }
+    ph_doc_line(doc, "%s", "");
+    ph_str_free(&summary);
+}
+
+struct waiting {
+    uint32_t id;
+    uint8_t depth;
+};
+struct waiting_list PH_ARRAY_BODY(struct waiting);
+
+/* Add the nodes below one to those that wait, the largest last and so the next, at most `limit` of
+ * them. */
+static bool wait_below(const struct ph_graph *graph, uint32_t node, uint8_t depth, uint64_t limit,
+                       struct waiting_list *waiting)
+{
+    struct ph_ids below;
+    bool ok = ph_dominated_below(graph, node, &below);
+    for (uint32_t i = below.count; ok && i-- > 0;) {
+        if (!limit || i < limit)
+            ok = ph_array_push(waiting, ((struct waiting){below.items[i], depth}));
+    }
+    ph_array_free(&below);
+    return ok;
+}
+
+/* The tree in preorder, without recursion: those that wait are on a stack. */
+static bool grow_tree(struct rows *r, uint32_t top, uint64_t depth, uint64_t limit)
+{
+    struct waiting_list waiting = {0};
+    bool ok = wait_below(r->graph, top, 0, limit, &waiting);
+    while (ok && waiting.count) {
+        struct waiting w = waiting.items[--waiting.count];
+        ok = ph_array_push(&r->ids, w.id) && ph_array_push(&r->depths, w.depth) &&
+             (w.depth + 1u >= depth ||
+              wait_below(r->graph, w.id, (uint8_t)(w.depth + 1), limit, &waiting));
+    }
+    ph_array_free(&waiting);
+    return ok;
+}
+
+static enum ph_status write_below(struct ph_doc *doc, struct rows *r,
+                                  const struct ph_invocation *inv, uint32_t id)
+{
+    const struct ph_graph *graph = r->graph;
+    uint64_t count = ph_edges_count(&graph->dominators.below, id);
+    uint64_t depth = inv->options.given & PH_TAKES(depth) ? inv->options.depth : 1;
+    uint64_t limit = ph_rows_shown(inv, UINT64_MAX);
+    if (!grow_tree(r, id, depth < MOST_DEPTH ? depth : MOST_DEPTH,
+                   limit == UINT64_MAX ? 0 : limit))
+        return PH_NO_MEMORY;
+    write_head(doc, graph, id);
+    write_rows(doc, r, r->ids.count);
+    if (!count)
+        ph_doc_line(doc, "Nothing else would go with it.");
+    ph_doc_line(doc, "%s", "");
+    ph_doc_rows_footer(doc, limit < count ? limit : count, count, "objects right below it");
+    return PH_OK;
+}
+
+static enum ph_status write_set(struct ph_doc *doc, struct rows *r, const struct ph_invocation *inv,
+                                uint32_t id)
+{
+    if (!ph_dominated_set(r->graph, id, &r->ids))
+        return PH_NO_MEMORY;
+    uint64_t count = r->ids.count, shown = ph_rows_shown(inv, count);
+    write_head(doc, r->graph, id);
+    write_rows(doc, r, shown);
+    ph_doc_line(doc, "%s", "");
+    ph_doc_rows_footer(doc, shown, count, "objects");
+    return PH_OK;
+}
+
+/* ---- who holds a type's instances ---- */
+
+struct holder_rows {
+    const struct ph_graph *graph;
+    struct ph_holders holders;
+    struct ph_str summary;
+};
+
+static void free_holder_rows(void *ctx)
+{
+    struct holder_rows *r = ctx;
+    ph_array_free(&r->holders);
+    ph_str_free(&r->summary);
+    free(r);
+}
+
+static unsigned holder_row(void *ctx, uint64_t i, struct ph_value *values)
+{
+    struct holder_rows *r = ctx;
+    const struct ph_graph *graph = r->graph;
+    const struct ph_holder *h = &r->holders.items[i];
+    bool is_object = h->node < graph->root;
+    ph_str_clear(&r->summary);
+    if (is_object)
+        ph_heap_summary(graph->heap, h->node, SUMMARY_CHARS, &r->summary);
+    else
+        ph_str_append(&r->summary, "held by several, or by no object");
+    values[0] = ph_value_count(h->count);
+    values[1] = ph_value_bytes(h->bytes);
+    values[2] = is_object ? ph_value_bytes(graph->retained[h->node]) : ph_value_null();
+    values[3] = is_object ? ph_value_count(graph->retained_objects[h->node]) : ph_value_null();
+    values[4] = is_object ? ph_value_addr(graph->heap->addresses[h->node]) : ph_value_null();
+    values[5] =
+        is_object ? ph_value_text(ph_heap_type(graph->heap, h->node)->name) : ph_value_null();
+    values[6] = ph_value_text(ph_str_text(&r->summary));
+    return 0;
+}
+
+static const struct ph_column holder_columns[] = {
+    {"count", "COUNT", 0},
+    {"bytes", "BYTES", 0},
+    {"retained", "RETAINED", 0},
+    {"objects", "OBJECTS", PH_COLUMN_JSON_ONLY},
+    {"address", "DOMINATOR", 0},
+    {"type", "TYPE", 0},
+    {"summary", "SUMMARY", PH_COLUMN_LAST},
+};
+
+static enum ph_status write_holders(struct ph_doc *doc, const struct ph_graph *graph,
+                                    const struct ph_invocation *inv)
+{
+    struct ph_filter filter = PH_FILTER_ALL;
+    struct holder_rows *r = ph_calloc(1, sizeof *r);
+    filter.type_glob = inv->options.of;
+    if (!r || ph_holders_of(graph, &filter, &r->holders)) {
+        free(r);
+        return PH_NO_MEMORY;
+    }
+    r->graph = graph;
+    uint64_t count = r->holders.count, shown = ph_rows_shown(inv, count);
+    if (!count)
+        ph_doc_line(doc, "No objects match '%s'; `top --limit 0` lists the types.", filter.type_glob);
+    ph_doc_table(doc, &(struct ph_table){
+                          .key = "dominators",
+                          .columns = holder_columns,
+                          .column_count = sizeof holder_columns / sizeof *holder_columns,
+                          .row_count = shown,
+                          .row = holder_row,
+                          .ctx = r,
+                          .free_ctx = free_holder_rows,
+                          .flags = count ? 0 : PH_TABLE_NO_HEADER,
+                      });
+    ph_doc_line(doc, "%s", "");
+    ph_doc_rows_footer(doc, shown, count, "dominators");
+    return PH_OK;
+}
+
+/* ---- the command ---- */
+
+static enum ph_status write_objects(struct ph_doc *doc, const struct ph_graph *graph,
+                                    const struct ph_invocation *inv, uint32_t id)
+{
+    struct rows *r = ph_calloc(1, sizeof *r);
+    if (!r)
+        return PH_NO_MEMORY;
+    r->graph = graph;
+    enum ph_status status = !inv->operand_count  ? write_largest(doc, r, inv)
+                            : inv->options.set   ? write_set(doc, r, inv, id)
+                                                 : write_below(doc, r, inv, id);
+    if (status)
+        free_rows(r);
+    return status;
+}
+
+static enum ph_status run_dominators(struct ph_session *s, const struct ph_invocation *inv,
+                                     struct ph_doc *doc, struct ph_error *err)
+{
+    struct ph_heap *heap;
+    struct ph_graph *graph;
+    uint32_t id = PH_NO_OBJECT;
+    if (inv->options.of && inv->operand_count)
+        return ph_fail(err, PH_USAGE, "give ADDR or --of TYPE, not both");
+    if (inv->options.set && !inv->operand_count)
+        return ph_fail(err, PH_USAGE, "--set needs an address");
+    enum ph_status status = ph_session_heap(s, &heap, err);
+    if (!status && inv->operand_count)
+        status = ph_operand_object(heap, inv, 0, &id, err);
+    if (!status)
+        status = ph_session_graph(s, true, &graph, err);
+    if (status)
+        return status;
+    ph_doc_python(doc, heap->objects.python);
+    status = inv->options.of ? write_holders(doc, graph, inv) : write_objects(doc, graph, inv, id);
+    if (status)
+        return ph_fail(err, status, "out of memory");
+    ph_doc_skipped(doc, heap);
+    return PH_OK;
+}
+
+const struct ph_command ph_command_dominators = {
+    .name = "dominators",
+    .operands_text = "[ADDR]",
+    .brief = "the largest retained sizes, and what one object keeps alive",
+    .help = "List the objects with the largest retained sizes. An object's retained size is what "
+            "would be freed with it: its own size and that of all that nothing alive reaches "
+            "without it. Those are the objects that it dominates.\n\n"
+            "With ADDR, list what that object dominates immediately, the largest first; --depth N "
+            "goes N levels down the tree. --set lists all that the object alone keeps alive.\n\n"
+            "With --of TYPE, list who dominates the instances of a type immediately: who has to "
+            "let go of what.",
+    .operands = PH_OPERANDS_ADDR_OPTIONAL,
+    .options = PH_TAKES(depth) | PH_TAKES(set) | PH_TAKES(of),
+    .run = run_dominators,
+};

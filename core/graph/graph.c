@@ -1,0 +1,427 @@
+#include "graph/graph.h"
+
+#include "base/checked.h"
+#include "graph/components.h"
+#include "objects/str.h"
+
+enum { OBJECTS_A_LOOK = 1 << 14 };
+
+/* A place in the edges whose edge was taken back. */
+#define NOT_AN_EDGE PH_NO_NODE
+
+/* A leftover: an edge only where its target's count is not explained without it. */
+struct doubt {
+    uint32_t place; /* of the edge in the targets, or of the reference in the roots */
+    bool is_root;
+};
+
+/* What lasts only while the graph is built. */
+struct builder {
+    struct ph_graph *graph;
+    struct ph_heap *heap;
+    const struct ph_host *host;
+    PH_ARRAY(uint32_t) targets; /* as in graph->out, NOT_AN_EDGE among them */
+    PH_ARRAY(struct doubt) doubts;
+    uint32_t own_keys;      /* entries of the dict in hand that have their own key as value */
+    uint32_t interned;      /* the object that looks most like the dict of interned strings */
+    uint32_t interned_keys; /* its entries that do */
+    bool failed;
+};
+
+static bool holds(unsigned flags)
+{
+    return (flags & PH_REF_STRONG) && !(flags & PH_REF_BORROWED);
+}
+
+/* ---- edges ---- */
+
+static void doubt(struct builder *b, uint32_t place, bool is_root)
+{
+    if (!ph_array_push(&b->doubts, ((struct doubt){place, is_root})))
+        b->failed = true;
+}
+
+static void see_reference(void *ctx, ph_addr address, struct ph_label label, unsigned flags)
+{
+    struct builder *b = ctx;
+    uint32_t target = holds(flags) ? ph_heap_find(b->heap, address) : PH_NO_OBJECT;
+    if (target == PH_NO_OBJECT)
+        return;
+    b->own_keys += label.kind == PH_LABEL_VALUE && label.arg == address;
+    if (flags & PH_REF_STALE)
+        doubt(b, b->targets.count, false);
+    else if (!(flags & PH_REF_SHARED))
+        b->graph->found[target]++;
+    if (!ph_array_push(&b->targets, target))
+        b->failed = true;
+}
+
+static enum ph_status find_edges(struct builder *b)
+{
+    const struct ph_visitor v = {see_reference, b};
+    struct ph_heap *heap = b->heap;
+    for (uint32_t id = 0; id < heap->count && !b->failed; id++) {
+        if (id % OBJECTS_A_LOOK == 0) {
+            if (ph_host_interrupted(b->host))
+                return PH_INTERRUPTED;
+            if (b->host && b->host->progress)
+                b->host->progress(b->host->ctx, "following references",
+                                  (unsigned)((uint64_t)id * 100 / heap->count));
+        }
+        struct ph_object o;
+        b->graph->out.first[id] = b->targets.count;
+        b->own_keys = 0;
+        if (ph_type_has_refs(ph_heap_type(heap, id)) && ph_heap_open(heap, id, &o))
+            ph_object_refs(&heap->objects, &o, &v);
+        /* All entries, a key and a value each. */
+        if (b->own_keys > b->interned_keys &&
+            b->targets.count - b->graph->out.first[id] <= 2 * b->own_keys + 1) {
+            b->interned = id;
+            b->interned_keys = b->own_keys;
+        }
+    }
+    b->graph->out.first[heap->count] = b->targets.count;
+    return b->failed ? PH_NO_MEMORY : PH_OK;
+}
+
+static void see_root(void *ctx, const struct ph_root *root, ph_addr address, struct ph_label label,
+                     unsigned flags)
+{
+    struct builder *b = ctx;
+    uint32_t target = holds(flags) ? ph_heap_find(b->heap, address) : PH_NO_OBJECT;
+    if (target == PH_NO_OBJECT)
+        return;
+    struct ph_root_reference reference = {
+        .target = target, .flags = flags, .label = label, .root = *root};
+    if (flags & PH_REF_STALE)
+        doubt(b, b->graph->roots.count, true);
+    else if (!(flags & PH_REF_SHARED))
+        b->graph->found[target]++;
+    if (!ph_array_push(&b->graph->roots, reference))
+        b->failed = true;
+}
+
+/* ---- edges taken back ---- */
+
+/* The dict of interned strings holds each as key and value without counting either
+ * (Objects/unicodeobject.c: PyUnicode_InternInPlace). It is the one in which every value is its own
+ * key and interned. */
+static void drop_interned(struct builder *b)
+{
+    uint32_t *first = b->graph->out.first;
+    struct ph_object o;
+    for (uint32_t i = first[b->interned]; b->interned_keys && i < first[b->interned + 1]; i++) {
+        uint32_t target = b->targets.items[i];
+        if (!ph_heap_open(b->heap, target, &o) ||
+            !ph_str_object_is_interned_mortal(&b->heap->objects, &o))
+            continue;
+        b->graph->found[target]--;
+        b->targets.items[i] = NOT_AN_EDGE;
+    }
+}
+
+static void settle_doubts(struct builder *b)
+{
+    struct ph_graph *graph = b->graph;
+    for (uint32_t i = 0; i < b->doubts.count; i++) {
+        struct doubt d = b->doubts.items[i];
+        uint32_t *target = d.is_root ? &graph->roots.items[d.place].target
+                                     : &b->targets.items[d.place];
+        if (ph_graph_native(graph, *target))
+            graph->found[*target]++;
+        else
+            *target = NOT_AN_EDGE;
+    }
+}
+
+static void close_gaps(struct builder *b)
+{
+    struct ph_graph *graph = b->graph;
+    uint32_t kept = 0;
+    for (uint32_t id = 0, at = 0; id < b->heap->count; id++) {
+        uint32_t end = graph->out.first[id + 1];
+        graph->out.first[id] = kept;
+        for (; at < end; at++) {
+            if (b->targets.items[at] != NOT_AN_EDGE)
+                b->targets.items[kept++] = b->targets.items[at];
+        }
+    }
+    b->targets.count = kept;
+    graph->out.first[b->heap->count] = kept;
+    kept = 0;
+    for (uint32_t i = 0; i < graph->roots.count; i++) {
+        if (graph->roots.items[i].target != NOT_AN_EDGE)
+            graph->roots.items[kept++] = graph->roots.items[i];
+    }
+    graph->roots.count = kept;
+}
+
+/* ---- roots ---- */
+
+static bool is_static(const struct ph_heap *heap, uint32_t id)
+{
+    if (heap->flags[id] & PH_OBJECT_IN_BLOCK)
+        return false;
+    const struct ph_region *region =
+        ph_target_region_at(heap->objects.python->target, heap->addresses[id]);
+    return region && !(region->flags & PH_REGION_ANON);
+}
+
+/* What is rooted, and below what. Row `root` of the edges is the last. */
+static void find_rooted(struct builder *b)
+{
+    struct ph_graph *graph = b->graph;
+    for (uint32_t i = 0; i < graph->roots.count; i++)
+        graph->rooted[graph->roots.items[i].target] |= PH_ROOTED_NAMED;
+    for (uint32_t id = 0; id < b->heap->count; id++) {
+        int64_t count;
+        struct ph_object o;
+        if (is_static(b->heap, id))
+            graph->rooted[id] |= PH_ROOTED_STATIC;
+        if (!ph_heap_open(b->heap, id, &o))
+            continue;
+        if (!ph_object_refcount(&b->heap->objects, &o, &count))
+            graph->rooted[id] |= PH_ROOTED_IMMORTAL;
+        else if (count > 0 && (uint64_t)count > graph->found[id])
+            graph->rooted[id] |= PH_ROOTED_NATIVE;
+    }
+}
+
+static void add_root_edge(struct builder *b, uint32_t id)
+{
+    if (!ph_array_push(&b->targets, id))
+        b->failed = true;
+}
+
+/* Mark what is reached from the objects below the root so far. */
+static bool mark_alive(struct builder *b)
+{
+    struct ph_graph *graph = b->graph;
+    PH_ARRAY(uint32_t) pending = {0};
+    bool ok = true;
+    for (uint32_t i = graph->out.first[graph->root]; ok && i < b->targets.count; i++) {
+        graph->alive[b->targets.items[i]] = 1;
+        ok = ph_array_push(&pending, b->targets.items[i]);
+    }
+    while (ok && pending.count) {
+        uint32_t id = pending.items[--pending.count];
+        for (uint32_t i = graph->out.first[id]; ok && i < graph->out.first[id + 1]; i++) {
+            uint32_t target = b->targets.items[i];
+            if (!graph->alive[target]) {
+                graph->alive[target] = 1;
+                ok = ph_array_push(&pending, target);
+            }
+        }
+    }
+    ph_array_free(&pending);
+    return ok;
+}
+
+/* Garbage hangs below the root by the members of those of its components that no other garbage
+ * refers to. */
+static bool root_garbage(struct builder *b)
+{
+    struct ph_graph *graph = b->graph;
+    const struct ph_edges edges = {b->heap->count, graph->out.first, b->targets.items};
+    struct ph_components parts;
+    uint8_t *dead = ph_malloc((size_t)b->heap->count + 1);
+    bool any = false;
+    for (uint32_t id = 0; dead && id < b->heap->count; id++)
+        any |= dead[id] = !graph->alive[id];
+    bool ok = dead && (!any || ph_components_find(&edges, dead, &parts));
+    if (ok && any) {
+        uint8_t *below = ph_calloc((size_t)parts.count + 1, 1); /* another component */
+        for (uint32_t id = 0; below && id < b->heap->count; id++) {
+            for (uint32_t i = edges.first[id]; dead[id] && i < edges.first[id + 1]; i++) {
+                uint32_t target = b->targets.items[i];
+                if (dead[target] && parts.of[target] != parts.of[id])
+                    below[parts.of[target]] = 1;
+            }
+        }
+        for (uint32_t id = 0; below && id < b->heap->count; id++) {
+            if (dead[id] && !below[parts.of[id]]) {
+                graph->rooted[id] |= PH_ROOTED_GARBAGE;
+                add_root_edge(b, id);
+            }
+        }
+        ok = below;
+        free(below);
+        ph_components_free(&parts);
+    }
+    free(dead);
+    return ok && !b->failed;
+}
+
+static bool add_root_row(struct builder *b)
+{
+    struct ph_graph *graph = b->graph;
+    find_rooted(b);
+    for (uint32_t id = 0; id < b->heap->count; id++) {
+        if (graph->rooted[id])
+            add_root_edge(b, id);
+    }
+    if (b->failed || !mark_alive(b) || !root_garbage(b))
+        return false;
+    graph->out.first[graph->root + 1] = b->targets.count;
+    return true;
+}
+
+/* ---- all of it ---- */
+
+static bool allocate(struct ph_graph *graph)
+{
+    size_t count = graph->heap->count;
+    graph->out.node_count = graph->root + 1;
+    graph->out.first = ph_calloc(count + 2, sizeof *graph->out.first);
+    graph->rooted = ph_calloc(count + 1, 1);
+    graph->alive = ph_calloc(count + 1, 1);
+    graph->found = ph_calloc(count + 1, sizeof *graph->found);
+    return graph->out.first && graph->rooted && graph->alive && graph->found;
+}
+
+static enum ph_status build(struct builder *b)
+{
+    struct ph_graph *graph = b->graph;
+    if (!allocate(graph))
+        return PH_NO_MEMORY;
+    enum ph_status status = find_edges(b);
+    if (status)
+        return status;
+    ph_heap_roots(&b->heap->objects, see_root, b);
+    drop_interned(b);
+    settle_doubts(b);
+    close_gaps(b);
+    if (b->failed || !add_root_row(b))
+        return PH_NO_MEMORY;
+    graph->out.targets = b->targets.items;
+    b->targets.items = NULL;
+    return ph_edges_reverse(&graph->out, &graph->in) ? PH_OK : PH_NO_MEMORY;
+}
+
+static enum ph_status fail(struct ph_error *err, enum ph_status status)
+{
+    return ph_fail(err, status,
+                   status == PH_INTERRUPTED ? "interrupted" : "out of memory for the graph");
+}
+
+static void end_progress(const struct ph_host *host)
+{
+    if (host && host->progress)
+        host->progress(host->ctx, NULL, 0);
+}
+
+enum ph_status ph_graph_build(struct ph_heap *heap, const struct ph_host *host,
+                              struct ph_graph **out, struct ph_error *err)
+{
+    struct builder b = {.heap = heap, .host = host, .graph = ph_calloc(1, sizeof *b.graph)};
+    if (!b.graph)
+        return fail(err, PH_NO_MEMORY);
+    b.graph->heap = heap;
+    b.graph->root = heap->count;
+    enum ph_status status = build(&b);
+    end_progress(host);
+    free(b.targets.items);
+    ph_array_free(&b.doubts);
+    if (status) {
+        ph_graph_destroy(b.graph);
+        return fail(err, status);
+    }
+    *out = b.graph;
+    return PH_OK;
+}
+
+void ph_graph_destroy(struct ph_graph *graph)
+{
+    if (!graph)
+        return;
+    ph_edges_free(&graph->out);
+    ph_edges_free(&graph->in);
+    ph_array_free(&graph->roots);
+    ph_dominators_free(&graph->dominators);
+    free(graph->rooted);
+    free(graph->alive);
+    free(graph->found);
+    free(graph->retained);
+    free(graph->retained_objects);
+    free(graph);
+}
+
+/* ---- retained sizes ---- */
+
+static enum ph_status add_up(struct ph_graph *graph, const struct ph_host *host)
+{
+    struct ph_heap *heap = graph->heap;
+    for (uint32_t id = 0; id < heap->count; id++) {
+        if (id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
+            return PH_INTERRUPTED;
+        graph->retained[id] = ph_heap_sizeof(heap, id);
+        graph->retained_objects[id] = 1;
+    }
+    /* Last in the order, and so below all others, first. */
+    for (uint32_t n = graph->dominators.reached; n-- > 1;) {
+        uint32_t node = graph->dominators.order[n];
+        uint32_t above = graph->dominators.immediate[node];
+        graph->retained[above] = ph_add_saturated(graph->retained[above], graph->retained[node]);
+        graph->retained_objects[above] += graph->retained_objects[node];
+    }
+    return PH_OK;
+}
+
+enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *host,
+                                struct ph_error *err)
+{
+    if (graph->retained)
+        return PH_OK;
+    if (host && host->progress)
+        host->progress(host->ctx, "finding dominators", 0);
+    enum ph_status status =
+        ph_dominators_find(&graph->out, &graph->in, graph->root, host, &graph->dominators);
+    size_t nodes = (size_t)graph->root + 1;
+    if (!status) {
+        graph->retained = ph_calloc(nodes, sizeof *graph->retained);
+        graph->retained_objects = ph_calloc(nodes, sizeof *graph->retained_objects);
+        status = graph->retained && graph->retained_objects ? add_up(graph, host) : PH_NO_MEMORY;
+    }
+    end_progress(host);
+    if (!status)
+        return PH_OK;
+    free(graph->retained);
+    free(graph->retained_objects);
+    graph->retained = NULL;
+    graph->retained_objects = NULL;
+    ph_dominators_free(&graph->dominators);
+    return fail(err, status);
+}
+
+/* ---- questions ---- */
+
+uint64_t ph_graph_native(const struct ph_graph *graph, uint32_t id)
+{
+    int64_t count;
+    bool counts = ph_heap_refcount(graph->heap, id, &count) && count > 0;
+    return counts && (uint64_t)count > graph->found[id] ? (uint64_t)count - graph->found[id] : 0;
+}
+
+struct label_search {
+    uint32_t target;
+    struct ph_label label;
+    bool found;
+};
+
+static void see_edge(void *ctx, uint32_t target, struct ph_label label, unsigned flags)
+{
+    struct label_search *s = ctx;
+    if (s->found || target != s->target || !holds(flags))
+        return;
+    s->label = label;
+    s->found = true;
+}
+
+bool ph_graph_label(const struct ph_graph *graph, uint32_t source, uint32_t target,
+                    struct ph_label *label)
+{
+    struct label_search s = {.target = target};
+    ph_heap_edges(graph->heap, source, see_edge, &s);
+    *label = s.label;
+    return s.found;
+}

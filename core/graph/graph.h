@@ -1,0 +1,69 @@
+/*
+ * The graph of a snapshot: the strong references between objects, the roots above them, and who is
+ * held by something that is no object.
+ *
+ * Nodes are the ids of the heap's objects; one more, ph_graph.root, stands above all roots. A
+ * reference is an edge if it keeps its target alive: weak and borrowed ones are none, nor are those
+ * of the dict of interned strings, and leftovers on a running frame's stack only where a reference
+ * count is not explained without them.
+ *
+ * In: a struct ph_heap. Not here: names, words, what a command asks.
+ */
+#ifndef PH_GRAPH_GRAPH_H
+#define PH_GRAPH_GRAPH_H
+
+#include "graph/dominators.h"
+#include "heap/heap.h"
+
+/* Why an object is alive though no object may hold it. */
+enum ph_rooted {
+    PH_ROOTED_NAMED = 1,    /* by a frame or a field of an interpreter's or a thread's state */
+    PH_ROOTED_STATIC = 2,   /* it lies in a program's or a library's data, where nothing dies */
+    PH_ROOTED_IMMORTAL = 4, /* nobody counts its references */
+    PH_ROOTED_NATIVE = 8,   /* its reference count shows more references than were found */
+    PH_ROOTED_GARBAGE = 16, /* nothing alive reaches it: it is part of a cycle that waits for the
+                               collector, and hangs below the root so that it has a place */
+};
+
+/* A reference of a frame or a state to an object. */
+struct ph_root_reference {
+    uint32_t target;
+    unsigned flags; /* enum ph_ref_flags */
+    struct ph_label label;
+    struct ph_root root;
+};
+
+struct ph_graph {
+    struct ph_heap *heap; /* borrowed */
+    uint32_t root;        /* the node above all roots; equals heap->count */
+    struct ph_edges out;  /* edges, each object's in its own order; the root's row is the last */
+    struct ph_edges in;   /* the same, the other way round */
+    PH_ARRAY(struct ph_root_reference) roots;
+    uint8_t *rooted; /* enum ph_rooted, by object; 0: by objects alone */
+    uint8_t *alive;  /* by object: 0 where only garbage reaches it */
+    uint32_t *found; /* by object: references found that are part of its reference count */
+
+    /* After ph_graph_measure(); by node. */
+    struct ph_dominators dominators;
+    uint64_t *retained;         /* bytes of sys.getsizeof that would go with it, its own included */
+    uint32_t *retained_objects; /* how many objects these are of, itself included */
+};
+
+/* Edges, roots and what counts leave unexplained. *out is owned by the caller; heap is borrowed.
+ * host may be NULL. Linear in the references. */
+enum ph_status ph_graph_build(struct ph_heap *heap, const struct ph_host *host,
+                              struct ph_graph **out, struct ph_error *err) PH_MUST_USE;
+void ph_graph_destroy(struct ph_graph *graph); /* NULL is fine */
+
+/* Dominators and retained sizes, if they are not there yet. */
+enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *host,
+                                struct ph_error *err) PH_MUST_USE;
+
+/* References that the object's count shows and that were not found: native code's. 0 where the
+ * object is immortal. */
+uint64_t ph_graph_native(const struct ph_graph *graph, uint32_t id);
+/* The name of the first strong reference of `source` to `target`; false where there is none. */
+bool ph_graph_label(const struct ph_graph *graph, uint32_t source, uint32_t target,
+                    struct ph_label *label);
+
+#endif
