@@ -183,6 +183,14 @@ void ph_str_append_visible(struct ph_str *s, const void *bytes, size_t len)
     }
 }
 
+void ph_str_truncate(struct ph_str *s, size_t len)
+{
+    if (len >= s->len)
+        return;
+    s->len = len;
+    s->data[len] = '\0';
+}
+
 void ph_str_clear(struct ph_str *s)
 {
     s->len = 0;

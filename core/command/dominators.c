@@ -153,8 +153,7 @@ static enum ph_status write_below(struct ph_doc *doc, struct rows *r,
     uint64_t count = ph_edges_count(&graph->dominators.below, id);
     uint64_t depth = inv->options.given & PH_TAKES(depth) ? inv->options.depth : 1;
     uint64_t limit = ph_rows_shown(inv, UINT64_MAX);
-    if (!grow_tree(r, id, depth < MOST_DEPTH ? depth : MOST_DEPTH,
-                   limit == UINT64_MAX ? 0 : limit))
+    if (!grow_tree(r, id, depth < MOST_DEPTH ? depth : MOST_DEPTH, limit == UINT64_MAX ? 0 : limit))
         return PH_NO_MEMORY;
     write_head(doc, graph, id);
     write_rows(doc, r, r->ids.count);
@@ -239,7 +238,8 @@ static enum ph_status write_holders(struct ph_doc *doc, const struct ph_graph *g
     r->graph = graph;
     uint64_t count = r->holders.count, shown = ph_rows_shown(inv, count);
     if (!count)
-        ph_doc_line(doc, "No objects match '%s'; `top --limit 0` lists the types.", filter.type_glob);
+        ph_doc_line(doc, "No objects match '%s'; `top --limit 0` lists the types.",
+                    filter.type_glob);
     ph_doc_table(doc, &(struct ph_table){
                           .key = "dominators",
                           .columns = holder_columns,
@@ -264,9 +264,9 @@ static enum ph_status write_objects(struct ph_doc *doc, const struct ph_graph *g
     if (!r)
         return PH_NO_MEMORY;
     r->graph = graph;
-    enum ph_status status = !inv->operand_count  ? write_largest(doc, r, inv)
-                            : inv->options.set   ? write_set(doc, r, inv, id)
-                                                 : write_below(doc, r, inv, id);
+    enum ph_status status = !inv->operand_count ? write_largest(doc, r, inv)
+                            : inv->options.set  ? write_set(doc, r, inv, id)
+                                                : write_below(doc, r, inv, id);
     if (status)
         free_rows(r);
     return status;

@@ -116,7 +116,8 @@ const struct ph_command ph_command_sizeof = {
     .help = "Measure the objects at each ADDR. Shallow is what sys.getsizeof says; allocated is "
             "what the memory allocators hold for the object and its buffers; deep adds up all "
             "that it reaches by strong references, each object once. Deep leaves out modules, "
-            "types, functions and code, which are what a program is made of, unless ADDR is one. Retained is what would be freed with the object: all that "
+            "types, functions and code, which are what a program is made of, unless ADDR is one. "
+            "Retained is what would be freed with the object: all that "
             "nothing alive reaches without it.",
     .operands = PH_OPERANDS_ADDRS,
     .options = 0,

@@ -23,8 +23,8 @@ struct search {
 static bool allocate(struct search *s)
 {
     size_t nodes = (size_t)s->out->node_count + 1;
-    uint32_t **const arrays[] = {&s->order,    &s->number, &s->parent,    &s->ancestor,
-                                 &s->semi,     &s->label,  &s->immediate, &s->stack};
+    uint32_t **const arrays[] = {&s->order, &s->number, &s->parent,    &s->ancestor,
+                                 &s->semi,  &s->label,  &s->immediate, &s->stack};
     bool ok = true;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i] = ph_malloc(nodes * sizeof(uint32_t));

@@ -125,8 +125,8 @@ static void settle_doubts(struct builder *b)
     struct ph_graph *graph = b->graph;
     for (uint32_t i = 0; i < b->doubts.count; i++) {
         struct doubt d = b->doubts.items[i];
-        uint32_t *target = d.is_root ? &graph->roots.items[d.place].target
-                                     : &b->targets.items[d.place];
+        uint32_t *target =
+            d.is_root ? &graph->roots.items[d.place].target : &b->targets.items[d.place];
         if (ph_graph_native(graph, *target))
             graph->found[*target]++;
         else
@@ -158,6 +158,18 @@ static void close_gaps(struct builder *b)
 
 /* ---- roots ---- */
 
+static int by_target(const void *a, const void *b)
+{
+    const struct ph_root_reference *x = a, *y = b;
+    if (x->target != y->target)
+        return x->target < y->target ? -1 : 1;
+    if (x->root.address != y->root.address)
+        return x->root.address < y->root.address ? -1 : 1;
+    if (x->label.kind != y->label.kind)
+        return x->label.kind < y->label.kind ? -1 : 1;
+    return x->label.arg < y->label.arg ? -1 : x->label.arg > y->label.arg;
+}
+
 static bool is_static(const struct ph_heap *heap, uint32_t id)
 {
     if (heap->flags[id] & PH_OBJECT_IN_BLOCK)
@@ -171,6 +183,8 @@ static bool is_static(const struct ph_heap *heap, uint32_t id)
 static void find_rooted(struct builder *b)
 {
     struct ph_graph *graph = b->graph;
+    if (graph->roots.count)
+        qsort(graph->roots.items, graph->roots.count, sizeof *graph->roots.items, by_target);
     for (uint32_t i = 0; i < graph->roots.count; i++)
         graph->rooted[graph->roots.items[i].target] |= PH_ROOTED_NAMED;
     for (uint32_t id = 0; id < b->heap->count; id++) {
@@ -400,6 +414,19 @@ uint64_t ph_graph_native(const struct ph_graph *graph, uint32_t id)
     int64_t count;
     bool counts = ph_heap_refcount(graph->heap, id, &count) && count > 0;
     return counts && (uint64_t)count > graph->found[id] ? (uint64_t)count - graph->found[id] : 0;
+}
+
+uint32_t ph_graph_first_root(const struct ph_graph *graph, uint32_t id)
+{
+    uint32_t low = 0, high = graph->roots.count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (graph->roots.items[middle].target < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 struct label_search {

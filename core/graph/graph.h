@@ -38,9 +38,9 @@ struct ph_graph {
     uint32_t root;        /* the node above all roots; equals heap->count */
     struct ph_edges out;  /* edges, each object's in its own order; the root's row is the last */
     struct ph_edges in;   /* the same, the other way round */
-    PH_ARRAY(struct ph_root_reference) roots;
-    uint8_t *rooted; /* enum ph_rooted, by object; 0: by objects alone */
-    uint8_t *alive;  /* by object: 0 where only garbage reaches it */
+    PH_ARRAY(struct ph_root_reference) roots; /* by target, ascending */
+    uint8_t *rooted;                          /* enum ph_rooted, by object; 0: by objects alone */
+    uint8_t *alive;                           /* by object: 0 where only garbage reaches it */
     uint32_t *found; /* by object: references found that are part of its reference count */
 
     /* After ph_graph_measure(); by node. */
@@ -62,6 +62,8 @@ enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *ho
 /* References that the object's count shows and that were not found: native code's. 0 where the
  * object is immortal. */
 uint64_t ph_graph_native(const struct ph_graph *graph, uint32_t id);
+/* The place in graph->roots where those of object id begin, if it has any. */
+uint32_t ph_graph_first_root(const struct ph_graph *graph, uint32_t id);
 /* The name of the first strong reference of `source` to `target`; false where there is none. */
 bool ph_graph_label(const struct ph_graph *graph, uint32_t source, uint32_t target,
                     struct ph_label *label);

@@ -247,8 +247,8 @@ static void test_memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reversed),   cmocka_unit_test(test_dominators),
-        cmocka_unit_test(test_components), cmocka_unit_test(test_long_chain),
+        cmocka_unit_test(test_reversed),        cmocka_unit_test(test_dominators),
+        cmocka_unit_test(test_components),      cmocka_unit_test(test_long_chain),
         cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
