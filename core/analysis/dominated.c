@@ -145,20 +145,27 @@ enum ph_status ph_holders_of(const struct ph_graph *graph, const struct ph_filte
 struct descent {
     const struct ph_graph *graph;
     const uint8_t *accepted; /* by object */
+    const uint32_t *groups;  /* by type, or NULL */
     uint32_t *open;
     uint64_t *sums;
     PH_ARRAY(uint32_t) way;
     uint32_t *next; /* by node: place of the one below to visit next */
 };
 
+static uint32_t group_of(const struct descent *d, uint32_t node)
+{
+    uint32_t type = d->graph->heap->type_ids[node];
+    return d->groups ? d->groups[type] : type;
+}
+
 static bool enter(struct descent *d, uint32_t node)
 {
     const struct ph_graph *graph = d->graph;
     d->next[node] = graph->dominators.below.first[node];
     if (node != graph->root && d->accepted[node]) {
-        uint32_t type = graph->heap->type_ids[node];
-        if (d->open[type]++ == 0)
-            d->sums[type] = ph_add_saturated(d->sums[type], graph->retained[node]);
+        uint32_t group = group_of(d, node);
+        if (d->open[group]++ == 0)
+            d->sums[group] = ph_add_saturated(d->sums[group], graph->retained[node]);
     }
     return ph_array_push(&d->way, node);
 }
@@ -175,12 +182,13 @@ static bool descend(struct descent *d)
         }
         d->way.count--;
         if (node != graph->root && d->accepted[node])
-            d->open[graph->heap->type_ids[node]]--;
+            d->open[group_of(d, node)]--;
     }
     return ok;
 }
 
-uint64_t *ph_retained_by_type(const struct ph_graph *graph, const struct ph_filter *filter)
+uint64_t *ph_retained_by_type(const struct ph_graph *graph, const struct ph_filter *filter,
+                              const uint32_t *groups)
 {
     struct ph_heap *heap = graph->heap;
     size_t types = heap->objects.types.count + 1u, nodes = (size_t)graph->root + 1;
@@ -188,6 +196,7 @@ uint64_t *ph_retained_by_type(const struct ph_graph *graph, const struct ph_filt
     struct descent d = {
         .graph = graph,
         .accepted = accepted,
+        .groups = groups,
         .open = ph_calloc(types, sizeof *d.open),
         .sums = ph_calloc(types, sizeof *d.sums),
         .next = ph_malloc(nodes * sizeof *d.next),

@@ -29,9 +29,11 @@ struct ph_holders PH_ARRAY_BODY(struct ph_holder);
 enum ph_status ph_holders_of(const struct ph_graph *graph, const struct ph_filter *filter,
                              struct ph_holders *out) PH_MUST_USE;
 
-/* Per type, by its id: what would be freed at least with all its instances that pass the filter:
- * the retained sizes of those that no other of them dominates. Freed by the caller; NULL when out
- * of memory. */
-uint64_t *ph_retained_by_type(const struct ph_graph *graph, const struct ph_filter *filter);
+/* Per group of types: what would be freed at least with all instances of its types that pass the
+ * filter: the retained sizes of those that no other of them dominates. groups tells the group of
+ * each type id, smaller than the number of types; NULL: each type is its own. Freed by the caller;
+ * NULL when out of memory. */
+uint64_t *ph_retained_by_type(const struct ph_graph *graph, const struct ph_filter *filter,
+                              const uint32_t *groups);
 
 #endif

@@ -92,7 +92,7 @@ void ph_heap_edges(struct ph_heap *heap, uint32_t id, ph_edge_fn edge, void *ctx
 
 /* ---- roots ---- */
 
-enum ph_root_kind { PH_ROOT_FRAME, PH_ROOT_STATE };
+enum ph_root_kind { PH_ROOT_FRAME, PH_ROOT_THREAD, PH_ROOT_STATE };
 
 /* A holder that is no object: a frame on a thread's stack (3.11+), or a field of an interpreter or
  * thread state. */
@@ -100,7 +100,7 @@ struct ph_root {
     enum ph_root_kind kind;
     ph_addr address;      /* of the frame or the state */
     const char *name;     /* of the field, as users know it: "sys.modules"; NULL for frames */
-    uint32_t thread;      /* index into python->threads; of frames and thread state */
+    uint32_t thread;      /* index into python->threads; of frames and threads' states */
     uint32_t interpreter; /* index into python->interpreters */
 };
 

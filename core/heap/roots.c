@@ -268,7 +268,7 @@ static void visit_frames(struct root_walk *w, uint32_t thread)
     const struct ph_python_thread *t = &w->python->threads.items[thread];
     ph_addr at = ph_thread_top_frame(w->objects, t);
     if (w->python->layout.traits.frames == PH_FRAMES_OBJECTS) {
-        w->root = thread_root(w, PH_ROOT_STATE, t->address, thread);
+        w->root = thread_root(w, PH_ROOT_THREAD, t->address, thread);
         emit(w, "running frame", at, PH_REF_STRONG);
         return;
     }
@@ -291,7 +291,7 @@ void ph_heap_roots(struct ph_objects *objects, ph_root_fn visit, void *ctx)
         visit_interpreter(&w, &python->interpreters.items[i]);
     for (uint32_t i = 0; i < python->threads.count; i++) {
         ph_addr tstate = python->threads.items[i].address;
-        w.root = thread_root(&w, PH_ROOT_STATE, tstate, i);
+        w.root = thread_root(&w, PH_ROOT_THREAD, tstate, i);
         visit_fields(&w, thread_fields, sizeof thread_fields / sizeof *thread_fields);
         visit_exceptions(&w, tstate);
         visit_frames(&w, i);
