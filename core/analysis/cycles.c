@@ -1,0 +1,285 @@
+#include "analysis/cycles.h"
+
+#include "base/checked.h"
+#include "graph/components.h"
+#include "objects/dict.h"
+
+enum { OBJECTS_A_LOOK = 1 << 14, MOST_BASES = 4096 };
+#define VERSION_3_9 0x03090000
+
+struct search {
+    struct ph_graph *graph;
+    struct ph_heap *heap;
+    const struct ph_host *host;
+    uint32_t source;
+    uint64_t *outer;    /* by object: references that do not come from objects of the collection */
+    uint8_t *candidate; /* 1: taken part in the collection, and not known to be reachable */
+    PH_ARRAY(uint32_t) pending;
+};
+
+/* ---- what the collector would find ---- */
+
+/* All generations but the permanent one. Immortal objects are never garbage. */
+static bool takes_part(struct ph_heap *heap, uint32_t id, int64_t *count)
+{
+    uint8_t flags = heap->flags[id];
+    return (flags & PH_OBJECT_TRACKED) && ph_flags_generation(flags) != PH_GEN_PERMANENT &&
+           ph_heap_refcount(heap, id, count) && *count > 0;
+}
+
+/* Whether the traverse function of the source's type visits what it refers to. A type's does not
+ * visit the dict of its subclasses, which holds weak references, nor its slots' names; to 3.8
+ * instances do not visit their type (Objects/typeobject.c: type_traverse, subtype_traverse). */
+static bool is_traversed(const struct search *s, uint32_t target, struct ph_label label)
+{
+    const struct ph_type *type = ph_heap_type(s->heap, s->source);
+    bool named = label.kind == PH_LABEL_FIELD || label.kind == PH_LABEL_NOTE;
+    const char *name = named ? (const char *)(uintptr_t)label.arg : "";
+    if (type->flags & PH_TPFLAGS_TYPE_SUBCLASS &&
+        (strcmp(name, "subclasses") == 0 || strcmp(name, "__slots__") == 0))
+        return false;
+    return s->heap->objects.python->layout.version >= VERSION_3_9 ||
+           type->address != s->heap->addresses[target] || strcmp(name, "__class__") != 0;
+}
+
+static void see_edge(void *ctx, uint32_t target, struct ph_label label, unsigned flags)
+{
+    struct search *s = ctx;
+    bool counts =
+        (flags & PH_REF_STRONG) && !(flags & (PH_REF_BORROWED | PH_REF_SHARED | PH_REF_STALE));
+    if (counts && s->candidate[target] && s->outer[target] && is_traversed(s, target, label))
+        s->outer[target]--;
+}
+
+static enum ph_status subtract_inner(struct search *s)
+{
+    for (uint32_t id = 0; id < s->heap->count; id++) {
+        int64_t count;
+        s->candidate[id] = takes_part(s->heap, id, &count);
+        s->outer[id] = s->candidate[id] ? (uint64_t)count : 0;
+    }
+    for (uint32_t id = 0; id < s->heap->count; id++) {
+        if (id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(s->host))
+            return PH_INTERRUPTED;
+        s->source = id;
+        if (s->candidate[id])
+            ph_heap_edges(s->heap, id, see_edge, s);
+    }
+    return PH_OK;
+}
+
+/* What is referred to from outside is reachable, and all that it leads to. */
+static bool drop_reachable(struct search *s)
+{
+    const struct ph_edges *out = &s->graph->out;
+    bool ok = true;
+    for (uint32_t id = 0; ok && id < s->heap->count; id++) {
+        if (s->candidate[id] && s->outer[id]) {
+            s->candidate[id] = 0;
+            ok = ph_array_push(&s->pending, id);
+        }
+    }
+    while (ok && s->pending.count) {
+        uint32_t id = s->pending.items[--s->pending.count];
+        for (uint32_t i = out->first[id]; ok && i < out->first[id + 1]; i++) {
+            uint32_t target = out->targets[i];
+            if (s->candidate[target]) {
+                s->candidate[target] = 0;
+                ok = ph_array_push(&s->pending, target);
+            }
+        }
+    }
+    return ok;
+}
+
+/* ---- cycles ---- */
+
+static bool refers_to_itself(const struct ph_edges *out, uint32_t id)
+{
+    for (uint32_t i = out->first[id]; i < out->first[id + 1]; i++) {
+        if (out->targets[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static bool has_finalizer(struct search *s, const struct ph_type *type)
+{
+    const struct ph_python *python = s->heap->objects.python;
+    const struct ph_layout *L = &python->layout;
+    ph_addr mro = ph_python_word(python, type->address, L->type.tp_mro);
+    int64_t count = mro ? (int64_t)ph_python_word(python, mro, L->var.ob_size) : 0;
+    for (int64_t i = 0; i < count && i < MOST_BASES; i++) {
+        ph_addr base =
+            ph_python_word(python, mro, L->tuple.ob_item + i * (int64_t)ph_word_bytes(python));
+        ph_addr dict = base ? ph_type_dict(&s->heap->objects, base) : 0;
+        if (dict && ph_dict_get_string(&s->heap->objects, dict, "__del__"))
+            return true;
+    }
+    return false;
+}
+
+/* By type id: 1 where instances have a finalizer, of the types of unreachable objects. */
+static uint8_t *find_finalizers(struct search *s)
+{
+    uint8_t *known = ph_calloc(s->heap->objects.types.count + 1u, 1);
+    for (uint32_t id = 0; known && id < s->heap->count; id++) {
+        const struct ph_type *type = ph_heap_type(s->heap, id);
+        if (s->candidate[id] && !known[type->id])
+            known[type->id] = has_finalizer(s, type) ? 2 : 1;
+    }
+    return known;
+}
+
+static bool has_weak_references(const struct search *s, uint32_t id)
+{
+    const struct ph_type *type = ph_heap_type(s->heap, id);
+    return type->weaklistoffset &&
+           ph_python_word(s->heap->objects.python, s->heap->addresses[id], type->weaklistoffset);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const struct ph_cycle *x = a, *y = b;
+    if (x->bytes != y->bytes)
+        return x->bytes > y->bytes ? -1 : 1;
+    if (x->count != y->count)
+        return x->count > y->count ? -1 : 1;
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Members side by side, by component; components of one object that does not refer to itself are no
+ * cycles, but held by some. */
+static bool make_cycles(struct search *s, const struct ph_components *parts,
+                        const uint8_t *finalizers, struct ph_cycles *out)
+{
+    uint32_t count = s->heap->count;
+    uint32_t *next = ph_calloc((size_t)parts->count + 2, sizeof *next);
+    struct ph_cycle *all = ph_calloc((size_t)parts->count + 1, sizeof *all);
+    out->members = ph_malloc(((size_t)count + 1) * sizeof *out->members);
+    bool ok = next && all && out->members;
+    for (uint32_t id = 0; ok && id < count; id++) {
+        if (parts->of[id] != PH_NO_NODE)
+            next[parts->of[id] + 1]++;
+    }
+    for (uint32_t c = 0; ok && c < parts->count; c++) {
+        next[c + 1] += next[c];
+        all[c].first = next[c];
+    }
+    for (uint32_t id = 0; ok && id < count; id++) {
+        if (parts->of[id] == PH_NO_NODE)
+            continue;
+        struct ph_cycle *cycle = &all[parts->of[id]];
+        uint64_t bytes = ph_heap_sizeof(s->heap, id);
+        bool finalizer = finalizers[s->heap->type_ids[id]] == 2, weak = has_weak_references(s, id);
+        out->members[next[parts->of[id]]++] = id;
+        cycle->count++;
+        cycle->bytes = ph_add_saturated(cycle->bytes, bytes);
+        cycle->finalizers += finalizer;
+        cycle->weak += weak;
+        out->objects++;
+        out->bytes = ph_add_saturated(out->bytes, bytes);
+        out->finalizers += finalizer;
+        out->weak += weak;
+    }
+    for (uint32_t c = 0; ok && c < parts->count; c++) {
+        if (all[c].count > 1 || refers_to_itself(&s->graph->out, out->members[all[c].first]))
+            ok = ph_array_push(&out->cycles, all[c]);
+    }
+    if (out->cycles.count)
+        qsort(out->cycles.items, out->cycles.count, sizeof *out->cycles.items, by_size);
+    free(next);
+    free(all);
+    return ok;
+}
+
+/* ---- what is kept for no good reason ---- */
+
+static void count_uncollectable(struct search *s, struct ph_cycles *out)
+{
+    const struct ph_python *python = s->heap->objects.python;
+    for (uint32_t i = 0; i < python->interpreters.count; i++) {
+        ph_addr list = python->interpreters.items[i].gc.garbage;
+        if (list)
+            out->uncollectable +=
+                ph_sane_count((int64_t)ph_python_word(python, list, python->layout.var.ob_size));
+    }
+}
+
+/* Of tracked objects, those that nothing reaches but what native code holds. */
+static bool count_native(struct search *s, struct ph_cycles *out)
+{
+    const struct ph_graph *graph = s->graph;
+    uint8_t *seen = ph_calloc((size_t)s->heap->count + 1, 1);
+    bool ok = seen;
+    s->pending.count = 0;
+    for (uint32_t id = 0; ok && id < s->heap->count; id++) {
+        if (graph->rooted[id] & (PH_ROOTED_NAMED | PH_ROOTED_STATIC | PH_ROOTED_IMMORTAL)) {
+            seen[id] = 1;
+            ok = ph_array_push(&s->pending, id);
+        }
+    }
+    while (ok && s->pending.count) {
+        uint32_t id = s->pending.items[--s->pending.count];
+        for (uint32_t i = graph->out.first[id]; ok && i < graph->out.first[id + 1]; i++) {
+            uint32_t target = graph->out.targets[i];
+            if (!seen[target]) {
+                seen[target] = 1;
+                ok = ph_array_push(&s->pending, target);
+            }
+        }
+    }
+    for (uint32_t id = 0; ok && id < s->heap->count; id++) {
+        if (seen[id] || !graph->alive[id] || !(s->heap->flags[id] & PH_OBJECT_TRACKED))
+            continue;
+        out->native_objects++;
+        out->native_bytes = ph_add_saturated(out->native_bytes, ph_heap_sizeof(s->heap, id));
+    }
+    free(seen);
+    return ok;
+}
+
+/* ---- all of it ---- */
+
+static enum ph_status find(struct search *s, struct ph_cycles *out)
+{
+    struct ph_components parts = {0};
+    size_t count = (size_t)s->heap->count + 2;
+    s->outer = ph_calloc(count, sizeof *s->outer);
+    s->candidate = ph_calloc(count, 1);
+    if (!s->outer || !s->candidate)
+        return PH_NO_MEMORY;
+    enum ph_status status = subtract_inner(s);
+    if (status)
+        return status;
+    uint8_t *finalizers = NULL;
+    bool ok = drop_reachable(s) && (finalizers = find_finalizers(s)) != NULL &&
+              ph_components_find(&s->graph->out, s->candidate, &parts) &&
+              make_cycles(s, &parts, finalizers, out) && count_native(s, out);
+    count_uncollectable(s, out);
+    free(finalizers);
+    ph_components_free(&parts);
+    return ok ? PH_OK : PH_NO_MEMORY;
+}
+
+enum ph_status ph_cycles_find(struct ph_graph *graph, const struct ph_host *host,
+                              struct ph_cycles *out, struct ph_error *err)
+{
+    struct search s = {.graph = graph, .heap = graph->heap, .host = host};
+    memset(out, 0, sizeof *out);
+    enum ph_status status = find(&s, out);
+    free(s.outer);
+    free(s.candidate);
+    ph_array_free(&s.pending);
+    if (!status)
+        return PH_OK;
+    ph_cycles_free(out);
+    return ph_fail(err, status, status == PH_INTERRUPTED ? "interrupted" : "out of memory");
+}
+
+void ph_cycles_free(struct ph_cycles *cycles)
+{
+    ph_array_free(&cycles->cycles);
+    free(cycles->members);
+    cycles->members = NULL;
+}
