@@ -149,6 +149,11 @@ void ph_doc_bool(struct ph_doc *doc, const char *key, const char *label, bool va
     add_scalar(doc, key, label, ph_value_bool(value));
 }
 
+void ph_doc_share(struct ph_doc *doc, const char *key, const char *label, double share)
+{
+    add_scalar(doc, key, label, ph_value_share(share));
+}
+
 void ph_doc_null(struct ph_doc *doc, const char *key, const char *label)
 {
     add_scalar(doc, key, label, ph_value_null());

@@ -38,6 +38,7 @@ void ph_doc_addr(struct ph_doc *doc, const char *key, const char *label, ph_addr
 void ph_doc_bytes(struct ph_doc *doc, const char *key, const char *label, uint64_t bytes);
 void ph_doc_count(struct ph_doc *doc, const char *key, const char *label, int64_t count);
 void ph_doc_bool(struct ph_doc *doc, const char *key, const char *label, bool value);
+void ph_doc_share(struct ph_doc *doc, const char *key, const char *label, double share);
 void ph_doc_null(struct ph_doc *doc, const char *key, const char *label); /* text: "unknown" */
 /* A line that only the text shows. An empty format gives an empty line. */
 void ph_doc_line(struct ph_doc *doc, const char *format, ...) PH_PRINTF(2, 3);
@@ -50,6 +51,7 @@ enum ph_value_kind {
     PH_VALUE_BYTES, /* JSON: integer; text: human (12.3 MiB) or exact, as the column says */
     PH_VALUE_COUNT, /* JSON: integer; text: with thousands separators */
     PH_VALUE_BOOL,
+    PH_VALUE_SHARE, /* of a whole. JSON: 0 to 1; text: percent */
 };
 
 struct ph_value {
@@ -60,6 +62,7 @@ struct ph_value {
         uint64_t bytes;
         int64_t count;
         bool boolean;
+        double share;
     } as;
 };
 
@@ -82,6 +85,10 @@ static inline struct ph_value ph_value_count(int64_t count)
 static inline struct ph_value ph_value_bool(bool boolean)
 {
     return (struct ph_value){PH_VALUE_BOOL, {.boolean = boolean}};
+}
+static inline struct ph_value ph_value_share(double share)
+{
+    return (struct ph_value){PH_VALUE_SHARE, {.share = share}};
 }
 static inline struct ph_value ph_value_null(void)
 {

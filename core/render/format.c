@@ -88,6 +88,9 @@ const char *ph_format_value(char buf[32], const struct ph_value *value, bool exa
         return ph_format_count(buf, value->as.count);
     case PH_VALUE_BOOL:
         return value->as.boolean ? "yes" : "no";
+    case PH_VALUE_SHARE:
+        snprintf(buf, 32, "%.1f %%", value->as.share * 100);
+        return buf;
     }
     return "";
 }

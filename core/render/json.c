@@ -88,6 +88,9 @@ static void put_value(struct json_writer *w, const struct ph_value *value)
     case PH_VALUE_BOOL:
         fputs(value->as.boolean ? "true" : "false", w->out);
         break;
+    case PH_VALUE_SHARE:
+        fprintf(w->out, "%.4f", value->as.share);
+        break;
     }
 }
 
