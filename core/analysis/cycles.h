@@ -18,7 +18,7 @@ struct ph_cycle {
 
 struct ph_cycles {
     PH_ARRAY(struct ph_cycle) cycles; /* the largest first */
-    uint32_t *members;                /* ids, ascending within a cycle */
+    uint32_t *members;                /* ids of all objects, those of a cycle side by side */
     uint32_t objects;          /* all that the collector would find, of cycles or held by them */
     uint64_t bytes;            /* of sys.getsizeof of those */
     uint32_t finalizers, weak; /* as in a cycle, of all of them */

@@ -5,7 +5,11 @@
 #include "objects/str.h"
 
 /* What is worth a sentence: shares of all that the root retains, in percent. */
-enum { LEAST_PILE = 5, LEAST_GROUP = 10, LEAST_NATIVE = 2, LEAST_NATIVE_REFERENCES = 100 };
+enum { LEAST_PILE = 5, LEAST_GROUP = 10, LEAST_NATIVE = 2 };
+/* And numbers of references: of atoms, the interpreter itself keeps some thousands that nothing
+ * tells of: names in the cache of attribute look-ups (Objects/typeobject.c, 4096 entries), and to
+ * 3.8 small ints and single characters. */
+enum { LEAST_NATIVE_REFERENCES = 100, LEAST_NATIVE_ATOMS = 5000 };
 
 struct type_sum {
     uint64_t count, bytes, native;
@@ -158,8 +162,10 @@ static void judge_native(struct search *s)
         sum->bytes = ph_add_saturated(sum->bytes, graph->retained[id]);
     }
     for (uint32_t t = 0; t < objects->types.count; t++) {
-        if (!s->sums[t].count || (s->sums[t].native < LEAST_NATIVE_REFERENCES &&
-                                  s->sums[t].bytes < percent_of(s, LEAST_NATIVE)))
+        uint64_t least = ph_type_has_refs(objects->types.items[t]) ? LEAST_NATIVE_REFERENCES
+                                                                   : LEAST_NATIVE_ATOMS;
+        if (!s->sums[t].count ||
+            (s->sums[t].native < least && s->sums[t].bytes < percent_of(s, LEAST_NATIVE)))
             continue;
         struct ph_suspect suspect = {.kind = PH_SUSPECT_NATIVE,
                                      .holder = PH_NO_OBJECT,

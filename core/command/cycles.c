@@ -158,6 +158,29 @@ static void write_total(struct ph_doc *doc, const struct ph_cycles *c)
                     ph_format_count(a, c->native_objects), ph_format_bytes(b, c->native_bytes));
 }
 
+/* --addresses: of all that the collector would find, for piping. */
+static unsigned address_row(void *ctx, uint64_t i, struct ph_value *values)
+{
+    struct rows *r = ctx;
+    values[0] = ph_value_addr(r->heap->addresses[r->cycles.members[i]]);
+    return 0;
+}
+
+static void write_addresses(struct ph_doc *doc, struct rows *r, const struct ph_invocation *inv)
+{
+    static const struct ph_column address_columns[] = {{"address", "ADDRESS", 0}};
+    ph_doc_table(doc, &(struct ph_table){
+                          .key = "objects",
+                          .columns = address_columns,
+                          .column_count = 1,
+                          .row_count = ph_rows_shown(inv, r->cycles.objects),
+                          .row = address_row,
+                          .ctx = r,
+                          .free_ctx = free_rows,
+                          .flags = PH_TABLE_BARE,
+                      });
+}
+
 static enum ph_status run_cycles(struct ph_session *s, const struct ph_invocation *inv,
                                  struct ph_doc *doc, struct ph_error *err)
 {
@@ -174,6 +197,10 @@ static enum ph_status run_cycles(struct ph_session *s, const struct ph_invocatio
     r->heap = graph->heap;
     uint64_t count = r->cycles.cycles.count, shown = ph_rows_shown(inv, count);
     ph_doc_python(doc, r->heap->objects.python);
+    if (inv->options.addresses) {
+        write_addresses(doc, r, inv);
+        return PH_OK;
+    }
     if (!write_json(doc, r, shown)) {
         free_rows(r);
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
@@ -205,6 +232,6 @@ const struct ph_command ph_command_cycles = {
             "Told beside: members with a __del__, members that weak references refer to, what lies "
             "in gc.garbage, and tracked objects that only native code keeps alive.",
     .operands = PH_OPERANDS_NONE,
-    .options = 0,
+    .options = PH_TAKES(addresses),
     .run = run_cycles,
 };
