@@ -266,30 +266,36 @@ static bool append_member(struct writer *w, const struct ph_type *type, ph_addr 
     return true;
 }
 
-/* The attributes that give the field of their name and nothing else, by family. */
+/* The attributes that give the field of their name and nothing else, by family, and up to which
+ * version they do (0: to all). */
 static const struct {
     const struct ph_family *family;
     const char *names;
+    uint32_t below;
 } known_fields[] = {
-    {&ph_family_function, "__code__ __globals__ __builtins__ __defaults__ __kwdefaults__ __name__ "
-                          "__qualname__ __doc__ __module__ __dict__ __type_params__"},
-    {&ph_family_method, "__func__ __self__"},
-    {&ph_family_cell, "cell_contents"},
-    {&ph_family_property, "fget fset fdel"},
-    {&ph_family_staticmethod, "__func__ __dict__"},
-    {&ph_family_classmethod, "__func__ __dict__"},
-    {&ph_family_exception, "args __traceback__ __context__ __cause__ __dict__"},
-    {&ph_family_traceback, "tb_next tb_frame"},
-    {&ph_family_frame, "f_back f_code f_globals f_builtins"},
-    {&ph_family_code, "co_consts co_names co_filename co_name co_qualname"},
-    {&ph_family_type, "__base__ __bases__ __mro__"},
-    {&ph_family_slice, "start stop step"},
-    {&ph_family_range, "start stop step"},
-    {&ph_family_lru_cache, "__dict__"},
-    {&ph_family_odict, "__dict__"},
-    {&ph_family_cfunction, "__self__"},
-    {&ph_family_re_match, "string re"},
-    {&ph_family_weakref, "__callback__"},
+    {&ph_family_function,
+     "__code__ __globals__ __builtins__ __defaults__ __kwdefaults__ __name__ "
+     "__qualname__ __doc__ __module__ __dict__ __type_params__",
+     0},
+    {&ph_family_method, "__func__ __self__", 0},
+    {&ph_family_cell, "cell_contents", 0},
+    {&ph_family_property, "fget fset fdel", 0},
+    {&ph_family_staticmethod, "__func__ __dict__", 0},
+    {&ph_family_classmethod, "__func__ __dict__", 0},
+    {&ph_family_exception, "args __traceback__ __context__ __cause__ __dict__", 0},
+    {&ph_family_traceback, "tb_next tb_frame", 0},
+    {&ph_family_frame, "f_back f_code f_globals f_builtins", 0},
+    {&ph_family_code, "co_consts co_names co_filename co_name co_qualname co_exceptiontable", 0},
+    /* From 3.11 on these are made when asked for (Objects/codeobject.c). */
+    {&ph_family_code, "co_code co_varnames co_freevars co_cellvars", 0x030b0000},
+    {&ph_family_type, "__base__ __bases__ __mro__", 0},
+    {&ph_family_slice, "start stop step", 0},
+    {&ph_family_range, "start stop step", 0},
+    {&ph_family_lru_cache, "__dict__", 0},
+    {&ph_family_odict, "__dict__", 0},
+    {&ph_family_cfunction, "__self__", 0},
+    {&ph_family_re_match, "string re", 0},
+    {&ph_family_weakref, "__callback__", 0},
 };
 
 static bool is_word_of(const char *words, const char *word)
@@ -304,8 +310,10 @@ static bool is_word_of(const char *words, const char *word)
 
 static bool is_known_field(struct writer *w, const struct ph_type *type, const char *name)
 {
+    uint32_t version = w->objects->python->layout.version;
     for (size_t i = 0; i < sizeof known_fields / sizeof *known_fields; i++) {
-        if (known_fields[i].family == type->family && is_word_of(known_fields[i].names, name))
+        if (known_fields[i].family == type->family && is_word_of(known_fields[i].names, name) &&
+            (!known_fields[i].below || version < known_fields[i].below))
             return !type->is_python_class || strcmp(name, "__dict__") == 0 ||
                    inherits_from_c(w, type, name);
     }
@@ -383,8 +391,7 @@ static bool append_from_pending(struct writer *w, const struct ph_type *type, ui
     case PENDING_CELL:
         w->pending = PENDING_NOTHING;
         return strcmp(field_name(label), "cell_contents") == 0;
-    case PENDING_MODULE_DICT:
-    case PENDING_INSTANCE_DICT:
+    default:
         if (label.kind == PH_LABEL_VALUE)
             return append_attribute(w, source, target, label.arg);
         if (label.kind != PH_LABEL_KEY)
@@ -392,8 +399,6 @@ static bool append_from_pending(struct writer *w, const struct ph_type *type, ui
         w->pending = PENDING_NOTHING;
         append_nth(w, source, target, PH_LABEL_KEY, ".__dict__");
         return true;
-    default:
-        return label.kind == PH_LABEL_VALUE && append_attribute(w, source, target, label.arg);
     }
 }
 
@@ -456,12 +461,14 @@ static bool append_step(struct writer *w, uint32_t source, uint32_t target, stru
 
 static bool append_root(struct writer *w, const struct ph_root_reference *root)
 {
-    static const struct {
+    const bool python2 = w->objects->python->layout.version < 0x03000000;
+    const struct {
         const char *name, *expression;
     } states[] = {
         {"sys.modules", "sys.modules"},
         {"sys.__dict__", "sys.__dict__"},
-        {"builtins.__dict__", "sys.modules['builtins'].__dict__"},
+        {"builtins.__dict__",
+         python2 ? "sys.modules['__builtin__'].__dict__" : "sys.modules['builtins'].__dict__"},
         {"gc.garbage", "__import__('gc').garbage"},
         {"gc.callbacks", "__import__('gc').callbacks"},
     };

@@ -2,7 +2,7 @@
 
 #include "analysis/paths.h"
 
-enum { NODES_A_LOOK = 1 << 16, MOST_DEPTH = 512 };
+enum { NODES_A_LOOK = 1 << 16, MOST_DEPTH = 100 };
 
 struct search {
     struct ph_graph *graph;

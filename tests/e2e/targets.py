@@ -236,8 +236,9 @@ class Nothing:
 
 
 def program_for(python, program):
-    """The file of tests/targets; 2.7 has its own, zoo27.py beside zoo.py."""
-    return program.replace(".py", "27.py") if python.version < (3,) else program
+    """The file of tests/targets; 2.7 has some of its own, zoo27.py beside zoo.py."""
+    own = program.replace(".py", "27.py")
+    return own if python.version < (3,) and os.path.exists(os.path.join(PROGRAMS, own)) else program
 
 
 class PythonProcess(Process):

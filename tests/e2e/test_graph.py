@@ -10,7 +10,7 @@ import time
 import pytest
 import targets
 
-SAMPLES = 100
+SAMPLES = 50
 MANY_SAMPLES = 500
 ANSWER_SECONDS = 120
 
@@ -128,9 +128,8 @@ def test_cycles_are_what_the_collector_finds(cli, graph, tmp_path):
         assert sum(row["count"] for row in cycle["types"]) == cycle["objects"]
         for row in cycle["types"]:
             by_type[row["type"]] = by_type.get(row["type"], 0) + row["count"]
-    assert by_type["__main__.Finalized"] == 50 and by_type["__main__.Node"] == 3001 - (graph.python.version < (3,))
-    finalizers = 50
-    assert document["total"]["finalizers"] == finalizers
+    assert by_type["__main__.Finalized"] == 50 and by_type["__main__.Node"] == 3001
+    assert document["total"]["finalizers"] == 50
     assert document["total"]["weakly_referenced"] >= 50
 
 
@@ -164,17 +163,21 @@ def some_addresses(cli, graph, tmp_path, count):
 
 
 def test_expressions_give_the_object(cli, batch, graph, tmp_path):
-    count = MANY_SAMPLES if graph.python.version[:2] in ((3, 8), (3, 11), (3, 13)) and not graph.python.root else SAMPLES
+    plain = not (graph.python.root or graph.python.flavours or graph.python.environment)
+    count = MANY_SAMPLES if plain and graph.python.version[:2] in ((3, 8), (3, 11), (3, 13)) else SAMPLES
     chosen = some_addresses(cli, graph, tmp_path, count)
     host = batch if batch.available() and batch.sees(graph.python) else cli
     answers = host.run(graph, [["why", address, "--json", "--paths", "2"] for address in chosen], tmp_path)
-    questions = []
+    questions, reached = [], set()
     for address, words in zip(chosen, answers):
         document = json.loads(words)
         assert document["address"] == address
         steps_lead_on(document)
+        if any(path["root"]["kind"] in ("frame", "state") for path in document["paths"]):
+            reached.add(address)
         questions += [(address, function_of(path), path["expression"]) for path in document["paths"] if path["expression"]]
-    assert len({address for address, _, _ in questions}) > len(chosen) * 0.6
+    assert len(reached) > len(chosen) / 2
+    assert len({address for address, _, _ in questions}) > len(reached) * 0.6
     lines = ["%s\t%s" % (function, expression) if function else expression for _, function, expression in questions]
     wrong = ["%s: %s gives %s" % (address, expression, got if isinstance(got, str) else hex(got))
              for (address, _, expression), got in zip(questions, graph.evaluate(lines)) if got != int(address, 16)]

@@ -188,11 +188,13 @@ def freed_with(start):
         targets.append([places[id(r)] for r in references(closure[place]) if id(r) in places])
         for target in targets[place]:
             inner[target] += 1
+    r = None  # 2.7 keeps what a comprehension's variable was last
     alone = [object()]
     own = sys.getrefcount(alone[0])
     counts = [sys.getrefcount(closure[place]) - own for place in range(len(closure))]
     gone = [True] * len(closure)
-    pending = [place for place in range(1, len(closure)) if counts[place] > inner[place]]
+    # More from inside than there are: keys that instances share.
+    pending = [place for place in range(1, len(closure)) if counts[place] != inner[place]]
     while pending:
         place = pending.pop()
         if not gone[place]:
@@ -200,7 +202,7 @@ def freed_with(start):
         gone[place] = False
         for target in targets[place]:
             inner[target] -= 1
-            if target and gone[target] and counts[target] > inner[target]:
+            if target and gone[target]:
                 pending.append(target)
     sizes = [sys.getsizeof(closure[place]) for place in range(len(closure)) if gone[place]]
     return [sum(sizes), len(sizes)]
@@ -210,8 +212,9 @@ def tell_garbage(path):
     gc.set_debug(gc.DEBUG_SAVEALL)
     gc.collect()
     gc.set_debug(0)
-    with open(path, "w") as out:
+    with open(path + ".part", "w") as out:
         json.dump([[id(o), oracle.type_name(type(o))] for o in gc.garbage], out)
+    os.rename(path + ".part", path)
 
 
 def tell_retained(path, found, marks):
