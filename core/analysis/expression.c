@@ -474,6 +474,8 @@ static bool append_root(struct writer *w, const struct ph_root_reference *root)
     };
     if (!root)
         return false;
+    if (root->root.kind == PH_ROOT_DATA)
+        return false;
     if (root->root.kind == PH_ROOT_FRAME)
         return (root->label.kind == PH_LABEL_LOCAL || root->label.kind == PH_LABEL_CELL) &&
                append_local(w, NULL, root->label);

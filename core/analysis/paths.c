@@ -66,6 +66,8 @@ static bool is_local(struct ph_label label)
 enum { LEAST_TELLING = 3 };
 static uint32_t root_preference(const struct ph_root_reference *r)
 {
+    if (r->root.kind == PH_ROOT_DATA)
+        return 7;
     if (r->root.kind == PH_ROOT_FRAME)
         return is_local(r->label) ? 0 : r->label.kind == PH_LABEL_STACK ? 4 : 6;
     if (strcmp(r->root.name, "sys.modules") == 0)
@@ -311,7 +313,9 @@ static const struct {
 const char *ph_path_root_kind(const struct ph_path *path)
 {
     if (path->root)
-        return path->root->root.kind == PH_ROOT_FRAME ? "frame" : "state";
+        return path->root->root.kind == PH_ROOT_FRAME  ? "frame"
+               : path->root->root.kind == PH_ROOT_DATA ? "static"
+                                                       : "state";
     for (size_t i = 0; i < sizeof rooted_words / sizeof *rooted_words; i++) {
         if (path->rooted & rooted_words[i].bit)
             return rooted_words[i].kind;

@@ -195,11 +195,15 @@ static bool holding_frame(struct ph_heap *heap, const struct ph_reference *r,
            ph_object_frame(&heap->objects, &o, frame);
 }
 
-/* Where there are several, the interpreter whose state a root is part of. */
-static void append_interpreter(const struct ph_python *python, const struct ph_root *root,
-                               struct ph_str *out)
+/* The module of a variable; where there are several, the interpreter whose state a root is part of.
+ */
+static void append_place(const struct ph_python *python, const struct ph_root *root,
+                         struct ph_str *out)
 {
-    if (python->interpreters.count > 1)
+    if (root->kind == PH_ROOT_DATA) {
+        ph_str_append(out, " of ");
+        ph_str_append_visible(out, root->name, strlen(root->name));
+    } else if (python->interpreters.count > 1)
         ph_str_appendf(out, " of interpreter %" PRId64,
                        python->interpreters.items[root->interpreter].id);
 }
@@ -212,6 +216,6 @@ void ph_reference_label(struct ph_heap *heap, const struct ph_reference *r, stru
         ph_str_append(out, " in ");
         ph_frame_describe(&heap->objects, &frame, out);
     } else if (r->source == PH_NO_OBJECT) {
-        append_interpreter(heap->objects.python, &r->root, out);
+        append_place(heap->objects.python, &r->root, out);
     }
 }

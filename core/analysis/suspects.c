@@ -6,6 +6,7 @@
 
 /* What is worth a sentence: shares of all that the root retains, in percent. */
 enum { LEAST_PILE = 5, LEAST_GROUP = 10, LEAST_NATIVE = 2 };
+enum { LEAST_MEMBERS = 1000 }; /* of a group: modules' dicts are some hundreds */
 /* And numbers of references: of atoms, the interpreter itself keeps some thousands that nothing
  * tells of: names in the cache of attribute look-ups (Objects/typeobject.c, 4096 entries), and to
  * 3.8 small ints and single characters. */
@@ -115,7 +116,8 @@ static void judge_groups(struct search *s)
     const struct ph_objects *objects = &s->graph->heap->objects;
     sum_parts(s, s->graph->root);
     for (uint32_t t = 0; t < objects->types.count; t++) {
-        if (s->sums[t].bytes < percent_of(s, LEAST_GROUP) || is_common(objects->types.items[t]))
+        if (s->sums[t].bytes < percent_of(s, LEAST_GROUP) || s->sums[t].count < LEAST_MEMBERS ||
+            is_common(objects->types.items[t]))
             continue;
         struct ph_suspect suspect = {.kind = PH_SUSPECT_GROUP,
                                      .holder = PH_NO_OBJECT,

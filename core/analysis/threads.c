@@ -30,7 +30,8 @@ static void keep_roots(struct spread *s)
     const struct ph_graph *graph = s->graph;
     for (uint32_t i = 0; i < graph->roots.count; i++) {
         const struct ph_root_reference *r = &graph->roots.items[i];
-        keep(s, r->target, r->root.kind == PH_ROOT_STATE ? SEVERAL : r->root.thread);
+        bool is_thread = r->root.kind == PH_ROOT_FRAME || r->root.kind == PH_ROOT_THREAD;
+        keep(s, r->target, is_thread ? r->root.thread : SEVERAL);
     }
     for (uint32_t id = 0; id < graph->root; id++) {
         if (graph->rooted[id] & ~(unsigned)PH_ROOTED_NAMED)

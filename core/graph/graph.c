@@ -5,6 +5,7 @@
 #include "objects/str.h"
 
 enum { OBJECTS_A_LOOK = 1 << 14 };
+enum { STATE_BYTES = 1 << 20 }; /* of _PyRuntime, where no section tells: more than it has */
 
 /* A place in the edges whose edge was taken back. */
 #define NOT_AN_EDGE PH_NO_NODE
@@ -22,9 +23,10 @@ struct builder {
     const struct ph_host *host;
     PH_ARRAY(uint32_t) targets; /* as in graph->out, NOT_AN_EDGE among them */
     PH_ARRAY(struct doubt) doubts;
-    uint32_t own_keys;      /* entries of the dict in hand that have their own key as value */
-    uint32_t interned;      /* the object that looks most like the dict of interned strings */
-    uint32_t interned_keys; /* its entries that do */
+    uint32_t own_keys;        /* entries of the dict in hand that have their own key as value */
+    uint32_t interned;        /* the object that looks most like the dict of interned strings */
+    uint32_t interned_keys;   /* its entries that do */
+    ph_addr state, state_end; /* the interpreter's state where it is a variable; else empty */
     bool failed;
 };
 
@@ -131,6 +133,163 @@ static void settle_doubts(struct builder *b)
             graph->found[*target]++;
         else
             *target = NOT_AN_EDGE;
+    }
+}
+
+/* ---- variables of programs and libraries ---- */
+
+static void add_data_root(struct builder *b, const char *label, const char *module, ph_addr place,
+                          uint32_t target)
+{
+    struct ph_root_reference reference = {
+        .target = target,
+        .flags = PH_REF_STRONG,
+        .label = {PH_LABEL_NOTE, (uint64_t)(uintptr_t)label},
+        .root = {.kind = PH_ROOT_DATA, .address = place, .name = module},
+    };
+    b->graph->found[target]++;
+    if (!ph_array_push(&b->graph->roots, reference))
+        b->failed = true;
+}
+
+/* The object at an address, if its count is not explained yet. */
+static uint32_t unexplained(const struct builder *b, ph_addr address)
+{
+    uint32_t id = address ? ph_heap_find(b->heap, address) : PH_NO_OBJECT;
+    return id != PH_NO_OBJECT && ph_graph_native(b->graph, id) ? id : PH_NO_OBJECT;
+}
+
+/* Whether two addresses lie in memory of the same kind: blocks of one size, objects of one type. */
+static bool are_alike(const struct builder *b, ph_addr x, ph_addr y)
+{
+    const struct ph_run *p = ph_blocks_find(&b->heap->blocks, x);
+    const struct ph_run *q = ph_blocks_find(&b->heap->blocks, y);
+    if (p && q)
+        return p->block_bytes == q->block_bytes;
+    uint32_t m = ph_heap_find(b->heap, x), n = ph_heap_find(b->heap, y);
+    return m != PH_NO_OBJECT && n != PH_NO_OBJECT && b->heap->type_ids[m] == b->heap->type_ids[n];
+}
+
+/* Whether a variable is part of the interpreter's state, which is one from 3.11 on. */
+static bool is_state(const struct builder *b, ph_addr place)
+{
+    return place >= b->state && place < b->state_end;
+}
+
+static void find_state(struct builder *b)
+{
+    const struct ph_python *python = b->heap->objects.python;
+    uint64_t bytes = 0;
+    if (ph_target_section(python->target, ".PyRuntime", &b->state, &bytes) ||
+        python->anchor < b->state || python->anchor >= b->state + bytes) {
+        b->state = python->anchor;
+        bytes = STATE_BYTES;
+    }
+    b->state_end = b->state + bytes;
+    if (!is_state(b, python->interpreters.items[0].address))
+        b->state_end = b->state;
+}
+
+/* Types whose freed objects the interpreter keeps for the next, in arrays of its state (before: of
+ * its data) that are not cleared: what stands there, between others of its kind, may be what is
+ * left of a free list. */
+static bool may_be_free_list(const struct builder *b, ph_addr place, const uint8_t *words,
+                             size_t len, size_t i, uint32_t target)
+{
+    static const struct ph_family *const kept[] = {
+        &ph_family_list,  &ph_family_dict,   &ph_family_tuple,     &ph_family_float,
+        &ph_family_frame, &ph_family_method, &ph_family_cfunction, &ph_family_slice,
+    };
+    const struct ph_python *python = b->heap->objects.python;
+    size_t word = ph_word_bytes(python);
+    bool is_kept = false;
+    for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
+        is_kept |= ph_heap_type(b->heap, target)->family == kept[k];
+    ph_addr address = b->heap->addresses[target];
+    return is_kept &&
+           (is_state(b, place) ||
+            (i >= word && are_alike(b, address, ph_load_ptr(python, words + i - word))) ||
+            (i + 2 * word <= len && are_alike(b, address, ph_load_ptr(python, words + i + word))));
+}
+
+/* Words of a module's data that are references to objects whose counts are not explained otherwise.
+ * Others may be borrowed, or what is left of references that are gone. */
+static void search_data(struct builder *b, const struct ph_module *module, ph_addr start,
+                        ph_addr end)
+{
+    const struct ph_python *python = b->heap->objects.python;
+    size_t len, word = ph_word_bytes(python);
+    const uint8_t *words = ph_target_view_some(python->target, start, end - start, &len);
+    for (size_t i = 0; words && i + word <= len && !b->failed; i += word) {
+        uint32_t target = unexplained(b, ph_load_ptr(python, words + i));
+        if (target != PH_NO_OBJECT && !may_be_free_list(b, start + i, words, len, i, target))
+            add_data_root(b, "static data", module->path, start + i, target);
+    }
+}
+
+/* Memory at whose beginning no object is. */
+static bool is_plain_memory(const struct builder *b, ph_addr address)
+{
+    return ph_target_region_at(b->heap->objects.python->target, address) &&
+           ph_heap_find(b->heap, address) == PH_NO_OBJECT;
+}
+
+/* A list of strs, numbers and the like. */
+static bool is_list_of_atoms(const struct builder *b, uint32_t id)
+{
+    const uint32_t *first = b->graph->out.first;
+    if (ph_heap_type(b->heap, id)->family != &ph_family_list)
+        return false;
+    for (uint32_t i = first[id]; i < first[id + 1]; i++) {
+        uint32_t item = b->targets.items[i];
+        if (item != NOT_AN_EDGE && ph_type_has_refs(ph_heap_type(b->heap, item)))
+            return false;
+    }
+    return true;
+}
+
+/* While a script runs that was compiled from source, the compiler's arena keeps a list of its
+ * constants: {a_head, a_cur, a_objects}, which only the C stack refers to (Python/pyarena.c). */
+static void search_stack(struct builder *b, const struct ph_region *stack)
+{
+    const struct ph_python *python = b->heap->objects.python;
+    size_t len, word = ph_word_bytes(python);
+    const uint8_t *words =
+        ph_target_view_some(python->target, stack->start, stack->end - stack->start, &len);
+    for (size_t i = 0; words && i + word <= len && !b->failed; i += word) {
+        ph_addr arena = ph_load_ptr(python, words + i);
+        if (arena % word || !is_plain_memory(b, arena))
+            continue;
+        const uint8_t *fields = ph_target_view(python->target, arena, 3 * word);
+        uint32_t list =
+            fields ? unexplained(b, ph_load_ptr(python, fields + 2 * word)) : PH_NO_OBJECT;
+        if (list != PH_NO_OBJECT && is_list_of_atoms(b, list) &&
+            is_plain_memory(b, ph_load_ptr(python, fields)) &&
+            is_plain_memory(b, ph_load_ptr(python, fields + word)))
+            add_data_root(b, "arena of the compiler", "the C stack", arena + 2 * word, list);
+    }
+}
+
+/* Static variables of extension modules, caches of the interpreter that nothing else tells of. */
+static void search_modules(struct builder *b)
+{
+    struct ph_target *target = b->heap->objects.python->target;
+    size_t module_count, region_count;
+    const struct ph_module *modules = ph_target_modules(target, &module_count);
+    const struct ph_region *regions = ph_target_regions(target, &region_count);
+    find_state(b);
+    for (size_t m = 0; m < module_count; m++) {
+        for (size_t r = 0; r < region_count; r++) {
+            const struct ph_region *region = &regions[r];
+            ph_addr start = region->start > modules[m].start ? region->start : modules[m].start;
+            ph_addr end = region->end < modules[m].end ? region->end : modules[m].end;
+            if (start < end && (region->flags & PH_REGION_WRITE))
+                search_data(b, &modules[m], start, end);
+        }
+    }
+    for (size_t r = 0; r < region_count; r++) {
+        if (regions[r].flags & PH_REGION_STACK)
+            search_stack(b, &regions[r]);
     }
 }
 
@@ -304,6 +463,7 @@ static enum ph_status build(struct builder *b)
     ph_heap_roots(&b->heap->objects, see_root, b);
     drop_interned(b);
     settle_doubts(b);
+    search_modules(b);
     close_gaps(b);
     if (b->failed || !add_root_row(b))
         return PH_NO_MEMORY;

@@ -4,8 +4,9 @@
  *
  * Nodes are the ids of the heap's objects; one more, ph_graph.root, stands above all roots. A
  * reference is an edge if it keeps its target alive: weak and borrowed ones are none, nor are those
- * of the dict of interned strings, and leftovers on a running frame's stack only where a reference
- * count is not explained without them.
+ * of the dict of interned strings. Leftovers on a running frame's stack, and words in the data of
+ * programs and libraries, are references only where a reference count is not explained without
+ * them.
  *
  * In: a struct ph_heap. Not here: names, words, what a command asks.
  */
@@ -17,7 +18,7 @@
 
 /* Why an object is alive though no object may hold it. */
 enum ph_rooted {
-    PH_ROOTED_NAMED = 1,    /* by a frame or a field of an interpreter's or a thread's state */
+    PH_ROOTED_NAMED = 1,    /* by a frame, a field of a state, or a variable */
     PH_ROOTED_STATIC = 2,   /* it lies in a program's or a library's data, where nothing dies */
     PH_ROOTED_IMMORTAL = 4, /* nobody counts its references */
     PH_ROOTED_NATIVE = 8,   /* its reference count shows more references than were found */
@@ -25,7 +26,7 @@ enum ph_rooted {
                                collector, and hangs below the root so that it has a place */
 };
 
-/* A reference of a frame or a state to an object. */
+/* A reference of a frame, a state or a variable to an object. */
 struct ph_root_reference {
     uint32_t target;
     unsigned flags; /* enum ph_ref_flags */

@@ -92,15 +92,16 @@ void ph_heap_edges(struct ph_heap *heap, uint32_t id, ph_edge_fn edge, void *ctx
 
 /* ---- roots ---- */
 
-enum ph_root_kind { PH_ROOT_FRAME, PH_ROOT_THREAD, PH_ROOT_STATE };
+enum ph_root_kind { PH_ROOT_FRAME, PH_ROOT_THREAD, PH_ROOT_STATE, PH_ROOT_DATA };
 
-/* A holder that is no object: a frame on a thread's stack (3.11+), or a field of an interpreter or
- * thread state. */
+/* A holder that is no object: a frame on a thread's stack (3.11+), a field of a thread's or an
+ * interpreter's state, or a variable of a program or a library (which only graph/ looks for). */
 struct ph_root {
     enum ph_root_kind kind;
-    ph_addr address;      /* of the frame or the state */
-    const char *name;     /* of the field, as users know it: "sys.modules"; NULL for frames */
-    uint32_t thread;      /* index into python->threads; of frames and threads' states */
+    ph_addr address;  /* of the frame, the state or the variable */
+    const char *name; /* of the field, as users know it: "sys.modules"; of the variable, the path
+                         of its module; NULL for frames */
+    uint32_t thread;  /* index into python->threads; of frames and threads' states */
     uint32_t interpreter; /* index into python->interpreters */
 };
 

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 import types
 import weakref
@@ -272,6 +273,7 @@ def main():
     started = threading.Event()
     threading.Thread(target=waiting, args=(started, ["held by a thread"]), daemon=True).start() if sys.version_info > (3,) else started.set()
     started.wait()
+    time.sleep(0.1)  # until it is in its read: a fork must not meet it with a lock
     found = shapes()
     function = closure_over(["closed over"])
     generator = counting([1, 2, 3])
