@@ -29,6 +29,7 @@ struct ph_verifier {
     /* The object whose references are visited. */
     uint32_t source;
     bool source_counts; /* its references own counts, as far as they themselves say so */
+    ph_addr uncounted;  /* what it refers to without owning a count */
     ph_addr interned;   /* a key whose dict does not count it, though the value before it was it */
 };
 

@@ -62,11 +62,19 @@ static bool is_interned(struct ph_verifier *v, ph_addr target, uint32_t id, stru
     return v->interned != 0;
 }
 
-/* To 3.7 instances of heap types made in C need not own a count of their type (Objects/object.c:
+/* What an object refers to without owning a count, though it should; 0: nothing. To 3.11 a type
+ * that C code makes of a spec need not own its base (Objects/structseq.c:
+ * PyStructSequence_NewType), and to 3.7 its instances need not own their type (Objects/object.c:
  * PyObject_Init). */
-static bool counts_its_type(const struct ph_verifier *v, const struct ph_type *type)
+static ph_addr uncounted_target(struct ph_verifier *v, const struct ph_object *o)
 {
-    return type->is_python_class || v->python->layout.version >= 0x03080000;
+    const struct ph_layout *L = &v->python->layout;
+    if (o->type->flags & PH_TPFLAGS_TYPE_SUBCLASS) {
+        const struct ph_type *made = ph_type_at(&v->heap->objects, o->address);
+        bool of_spec = made && !made->is_python_class && L->version < 0x030c0000;
+        return of_spec ? ph_object_ptr(&v->heap->objects, o, L->type.tp_base) : 0;
+    }
+    return o->type->is_python_class || L->version >= 0x03080000 ? 0 : o->type->address;
 }
 
 static void see_ref(void *ctx, ph_addr target, struct ph_label label, unsigned flags)
@@ -79,17 +87,26 @@ static void see_ref(void *ctx, ph_addr target, struct ph_label label, unsigned f
         report_dangling(v, v->heap->addresses[v->source], target, label);
         return;
     }
-    const struct ph_type *type = ph_heap_type(v->heap, v->source);
-    bool owns = !(flags & (PH_REF_SHARED | PH_REF_BORROWED)) && v->source_counts &&
-                (target != type->address || counts_its_type(v, type));
+    bool owns =
+        !(flags & (PH_REF_SHARED | PH_REF_BORROWED)) && v->source_counts && target != v->uncounted;
     if (owns && !is_interned(v, target, id, label))
         v->found[id]++;
+}
+
+/* Objects in a module's data may have been given references that nobody counted: bases of static
+ * types, items of frozen tuples (3.11 on). */
+static bool counts(const struct ph_verifier *v, uint32_t id, ph_addr address)
+{
+    bool is_static =
+        !(v->heap->flags[id] & PH_OBJECT_IN_BLOCK) && ph_heap_is_static(v->heap, address);
+    return !is_static && !(v->busy.count && ph_map_find(&v->busy, address, NULL));
 }
 
 void ph_verify_references(struct ph_verifier *v, uint32_t id, const struct ph_object *o)
 {
     v->source = id;
-    v->source_counts = !v->busy.count || !ph_map_find(&v->busy, o->address, NULL);
+    v->source_counts = counts(v, id, o->address);
+    v->uncounted = uncounted_target(v, o);
     v->interned = 0;
     ph_object_refs(&v->heap->objects, o, &(struct ph_visitor){see_ref, v});
 }

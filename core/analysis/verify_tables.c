@@ -76,8 +76,8 @@ static int64_t index_at(const struct index *index, uint64_t slot)
 }
 
 /* Whether a search for this hash meets the entry before an empty slot (Objects/dictobject.c:
- * lookdict). To 3.6 the hash is shifted later. */
-static bool is_met(const struct index *index, uint64_t hash, int64_t entry, bool shifts_first)
+ * lookdict, from 3.7 on). */
+static bool is_met(const struct index *index, uint64_t hash, int64_t entry)
 {
     uint64_t mask = index->slots - 1, perturb = hash, slot = hash & mask;
     for (int i = 0; i < MOST_PROBES; i++) {
@@ -86,11 +86,8 @@ static bool is_met(const struct index *index, uint64_t hash, int64_t entry, bool
             return true;
         if (found == INDEX_EMPTY)
             return false;
-        if (shifts_first)
-            perturb >>= PERTURB_SHIFT;
+        perturb >>= PERTURB_SHIFT;
         slot = (slot * 5 + perturb + 1) & mask;
-        if (!shifts_first)
-            perturb >>= PERTURB_SHIFT;
     }
     return true; /* who can tell */
 }
@@ -133,7 +130,7 @@ static void check_key(struct ph_verifier *v, ph_addr owner, const struct ph_dict
     bool kept = ph_dict_entry_hash(d, i, &hash);
     if (kept ? !check_hash(v, owner, PH_PROBLEM_DICT, key, hash) : !str_hash(v, key, &hash))
         return;
-    if (!is_met(index, hash, (int64_t)i, v->python->layout.version >= 0x03070000))
+    if (v->python->layout.version >= 0x03070000 && !is_met(index, hash, (int64_t)i))
         ph_report(v, owner, PH_PROBLEM_DICT, i + 1 == d->entry_count,
                   "entry %" PRIu64 " is not where the hash of its key, 0x%" PRIx64 ", leads to", i,
                   hash);

@@ -706,8 +706,7 @@ static void add_buffer(void *ctx, ph_addr start, uint64_t bytes, const char *wha
     sum->bytes += ph_heap_block_bytes(sum->heap, start, bytes);
 }
 
-/* Objects in the image were allocated by nobody. */
-static bool is_static(const struct ph_heap *heap, ph_addr address)
+bool ph_heap_is_static(const struct ph_heap *heap, ph_addr address)
 {
     const struct ph_region *region = ph_target_region_at(heap->objects.python->target, address);
     return region && !(region->flags & PH_REGION_ANON);
@@ -718,7 +717,7 @@ static bool lies_in_block_of_many(const struct ph_heap *heap, const struct ph_ob
 {
     const struct ph_family *family = o->type->family;
     return heap->objects.python->layout.version < 0x03000000 && o->type == o->type->described &&
-           !is_static(heap, o->address) &&
+           !ph_heap_is_static(heap, o->address) &&
            (family == &ph_family_py2_int || family == &ph_family_float);
 }
 
@@ -734,7 +733,7 @@ uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
         sum.bytes += ph_blocks_find(&heap->blocks, block)->block_bytes;
     else if (lies_in_block_of_many(heap, &o))
         sum.bytes += o.type->basicsize;
-    else if (!is_static(heap, o.address))
+    else if (!ph_heap_is_static(heap, o.address))
         sum.bytes += ph_heap_block_bytes(
             heap, block, ph_object_own_bytes(&heap->objects, &o) + o.type->header_bytes);
     return sum.bytes;
