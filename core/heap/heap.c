@@ -176,7 +176,8 @@ static void follow(struct builder *b, ph_addr target, unsigned flags)
 {
     if (!(flags & PH_REF_STRONG) || ((flags & PH_REF_GUESS) && leads_astray(b, target)))
         return;
-    if (!add(b, target, 0) && !(flags & PH_REF_GUESS))
+    /* What nobody refers to may be the remains of an object. */
+    if (!add(b, target, 0) && !(flags & PH_REF_GUESS) && b->reached)
         b->heap->bad_references++;
 }
 
