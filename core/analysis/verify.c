@@ -86,10 +86,11 @@ static void leave_out_passing(struct ph_verifier *v)
     for (uint32_t i = 0; i < problems->count; i++) {
         if (!problems->items[i].passing)
             problems->items[kept++] = problems->items[i];
+        else if (!ph_array_push(&v->out->passing, problems->items[i]))
+            v->failed = true;
     }
     problems->count = kept;
     v->out->problem_count -= v->passing_count;
-    v->out->passing_count = v->passing_count;
 }
 
 static int by_address(const void *a, const void *b)
@@ -176,7 +177,7 @@ bool ph_verify_missing(struct ph_verifier *v, ph_addr address, bool surely)
     if (!type)
         report_bad_type(v, address, type_address);
     else if (!refs.immortal && refs.count <= 0)
-        ph_report(v, address, PH_PROBLEM_REFCOUNT, PH_LASTING,
+        ph_report(v, address, PH_PROBLEM_REFCOUNT, PH_PASSING,
                   "its reference count is %" PRId64 ", and it is still referred to", refs.count);
     else
         ph_report(v, address, PH_PROBLEM_TYPE, PH_LASTING,
@@ -277,7 +278,7 @@ static enum ph_status check_all(struct ph_verifier *v)
     ph_verify_roots(v);
     ph_verify_unfilled(v);
     ph_verify_counts(v);
-    return v->failed ? PH_NO_MEMORY : PH_OK;
+    return PH_OK;
 }
 
 enum ph_status ph_verify(struct ph_heap *heap, const struct ph_host *host,
@@ -298,6 +299,8 @@ enum ph_status ph_verify(struct ph_heap *heap, const struct ph_host *host,
     enum ph_status status = check_all(&v);
     progress(&v, 100);
     leave_out_passing(&v);
+    if (!status && v.failed)
+        status = PH_NO_MEMORY;
     if (out->problems.count)
         qsort(out->problems.items, out->problems.count, sizeof *out->problems.items, by_address);
     ph_map_free(&v.reported);
@@ -315,5 +318,6 @@ enum ph_status ph_verify(struct ph_heap *heap, const struct ph_host *host,
 void ph_verification_free(struct ph_verification *verification)
 {
     ph_array_free(&verification->problems);
+    ph_array_free(&verification->passing);
     ph_arena_free(&verification->text);
 }

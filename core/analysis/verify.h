@@ -6,8 +6,8 @@
  * A sound heap has no problem, whatever moment it was stopped at. While a collection runs, links
  * back and flags of GC headers are in use for something else and not looked at. While threads are
  * attached (attached.h), each may be in the middle of one change: what such a change leaves
- * unsound for a few instructions is told as `passing_count` and is no problem, unless there is more
- * of it than threads. Reference counts are held only against references that are sure to own one:
+ * unsound for a few instructions is `passing` and no problem, unless there is more of it than
+ * threads. Reference counts are held only against references that are sure to own one:
  * no guesses, no borrowed stack slots, no fields of the interpreter's own state.
  *
  * In: a snapshot. Out: problems with a sentence each. Not here: text for users.
@@ -44,7 +44,7 @@ struct ph_problems PH_ARRAY_BODY(struct ph_problem);
 struct ph_verification {
     struct ph_problems problems; /* by address and kind, one of each; the first MOST_PROBLEMS */
     uint64_t problem_count;      /* of all */
-    uint64_t passing_count;      /* left out: what threads that run may be changing just now */
+    struct ph_problems passing;  /* no problems: what threads that run may be changing just now */
     uint32_t attached_count;     /* threads that run */
     /* What was checked. */
     uint64_t object_count, list_count, pool_count;

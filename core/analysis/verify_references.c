@@ -111,13 +111,15 @@ void ph_verify_references(struct ph_verifier *v, uint32_t id, const struct ph_ob
     ph_object_refs(&v->heap->objects, o, &(struct ph_visitor){see_ref, v});
 }
 
-/* The interpreter's state is not counted: some of its fields borrow. */
+/* The interpreter's state is not counted: some of its fields borrow. While it starts or ends, parts
+ * of it are not there. */
 static void see_root(void *ctx, const struct ph_root *root, ph_addr target, struct ph_label label,
                      unsigned flags)
 {
     struct ph_verifier *v = ctx;
     bool is_frame = root->kind == PH_ROOT_FRAME;
-    if (!is_certain(v, label, flags) || (is_frame && !v->at_rest))
+    bool settled = is_frame ? v->at_rest : v->python->state == PH_PYTHON_RUNS;
+    if (!settled || !is_certain(v, label, flags))
         return;
     uint32_t id = ph_heap_find(v->heap, target);
     if (id == PH_NO_OBJECT)
@@ -139,7 +141,7 @@ void ph_verify_counts(struct ph_verifier *v)
     for (uint32_t id = 0; id < v->heap->count; id++) {
         int64_t count;
         if (v->found[id] && ph_heap_refcount(v->heap, id, &count) && count < (int64_t)v->found[id])
-            ph_report(v, v->heap->addresses[id], PH_PROBLEM_REFCOUNT, PH_LASTING,
+            ph_report(v, v->heap->addresses[id], PH_PROBLEM_REFCOUNT, count + 1 == v->found[id],
                       "its reference count is %" PRId64 ", and %" PRIu32 " references were found",
                       count, v->found[id]);
     }
