@@ -221,18 +221,14 @@ static void progress(const struct ph_verifier *v, unsigned percent)
         v->host->progress(v->host->ctx, percent < 100 ? "verifying" : NULL, percent);
 }
 
-static enum ph_status check_objects(struct ph_verifier *v)
+static void check_objects(struct ph_verifier *v)
 {
     uint32_t count = v->heap->count;
-    for (uint32_t id = 0; id < count && !v->failed; id++) {
-        if (id % OBJECTS_A_LOOK == 0) {
-            if (ph_host_interrupted(v->host))
-                return PH_INTERRUPTED;
+    for (uint32_t id = 0; id < count && !v->failed && !v->interrupted; id++) {
+        if (id % OBJECTS_A_LOOK == 0 && !ph_verify_interrupted(v))
             progress(v, (unsigned)(10 + (uint64_t)id * 80 / count));
-        }
         check_object(v, id);
     }
-    return PH_OK;
 }
 
 /* ---- running threads ---- */
@@ -262,23 +258,21 @@ static void find_busy(struct ph_verifier *v)
 
 static enum ph_status check_all(struct ph_verifier *v)
 {
-    enum ph_status status;
     v->found = ph_calloc(v->heap->count + 1u, sizeof *v->found);
     if (!v->found)
         return PH_NO_MEMORY;
     find_busy(v);
     check_types(v);
     ph_verify_gc_lists(v);
-    status = ph_verify_pools(v);
-    if (!status)
-        status = check_objects(v);
-    if (status)
-        return status;
+    ph_verify_pools(v);
+    check_objects(v);
     progress(v, 90);
     ph_verify_roots(v);
     ph_verify_unfilled(v);
     ph_verify_counts(v);
-    return PH_OK;
+    leave_out_passing(v);
+    progress(v, 100);
+    return v->interrupted ? PH_INTERRUPTED : v->failed ? PH_NO_MEMORY : PH_OK;
 }
 
 enum ph_status ph_verify(struct ph_heap *heap, const struct ph_host *host,
@@ -297,10 +291,6 @@ enum ph_status ph_verify(struct ph_heap *heap, const struct ph_host *host,
     };
     v.at_rest = out->attached_count == 0;
     enum ph_status status = check_all(&v);
-    progress(&v, 100);
-    leave_out_passing(&v);
-    if (!status && v.failed)
-        status = PH_NO_MEMORY;
     if (out->problems.count)
         qsort(out->problems.items, out->problems.count, sizeof *out->problems.items, by_address);
     ph_map_free(&v.reported);

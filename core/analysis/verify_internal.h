@@ -26,6 +26,7 @@ struct ph_verifier {
     uint64_t passing_count;  /* of out->problems */
     bool at_rest;            /* no thread is attached */
     bool failed;             /* out of memory */
+    bool interrupted;
     /* The object whose references are visited. */
     uint32_t source;
     bool source_counts; /* its references own counts, as far as they themselves say so */
@@ -47,7 +48,7 @@ bool ph_verify_missing(struct ph_verifier *v, ph_addr address, bool surely);
 
 /* verify_lists.c, verify_pools.c: all of them. */
 void ph_verify_gc_lists(struct ph_verifier *v);
-enum ph_status ph_verify_pools(struct ph_verifier *v);
+void ph_verify_pools(struct ph_verifier *v);
 /* verify_tables.c, verify_items.c: one object of the family. False where its references cannot be
  * followed. */
 bool ph_verify_dict(struct ph_verifier *v, const struct ph_object *o);
@@ -63,6 +64,13 @@ void ph_verify_references(struct ph_verifier *v, uint32_t id, const struct ph_ob
 void ph_verify_roots(struct ph_verifier *v);
 /* Once all references are found. */
 void ph_verify_counts(struct ph_verifier *v);
+
+/* Ask the host. Once it said yes, all that is found is of no use. */
+static inline bool ph_verify_interrupted(struct ph_verifier *v)
+{
+    v->interrupted = v->interrupted || ph_host_interrupted(v->host);
+    return v->interrupted;
+}
 
 /* Whether a mark was there; it is then. Bits from 0 on, below what ph_verify_clear() was told. */
 bool ph_verify_clear(struct ph_verifier *v, uint64_t count);

@@ -113,7 +113,7 @@ static void check_list(const struct list *list)
     ph_addr node = list->head, next;
     /* A ring that does not close has more nodes than there are objects. */
     for (uint64_t n = 0; n <= (uint64_t)v->heap->count + 1 && step(list, node, &next); n++) {
-        if (n % NODES_A_LOOK == NODES_A_LOOK - 1 && ph_host_interrupted(v->host))
+        if (n % NODES_A_LOOK == NODES_A_LOOK - 1 && ph_verify_interrupted(v))
             return;
         ph_addr prev = link(list, next, L->gc_head.prev);
         if (list->links_back && prev != node)

@@ -137,27 +137,28 @@ static void check_arena(struct ph_verifier *v, const struct ph_pymalloc_arena *a
                   free_count);
 }
 
-static enum ph_status check_arenas(struct ph_verifier *v)
+static void check_arenas(struct ph_verifier *v)
 {
     struct ph_arenas arenas;
-    bool ok = ph_pymalloc_arenas(&arenas, &v->heap->blocks, v->heap->objects.python);
-    for (uint32_t i = 0; ok && i < arenas.items.count; i++)
+    if (!ph_pymalloc_arenas(&arenas, &v->heap->blocks, v->heap->objects.python))
+        v->failed = true;
+    for (uint32_t i = 0; i < arenas.items.count && !v->failed; i++)
         check_arena(v, &arenas.items.items[i]);
     ph_arenas_free(&arenas);
-    return ok ? PH_OK : PH_NO_MEMORY;
 }
 
-enum ph_status ph_verify_pools(struct ph_verifier *v)
+void ph_verify_pools(struct ph_verifier *v)
 {
     const struct ph_blocks *blocks = &v->heap->blocks;
     for (uint32_t i = 0; i < blocks->runs.count; i++) {
-        if (i % POOLS_A_LOOK == 0 && ph_host_interrupted(v->host))
-            return PH_INTERRUPTED;
+        if (i % POOLS_A_LOOK == 0 && ph_verify_interrupted(v))
+            return;
         if (!blocks->are_mimalloc)
             check_pool(v, &blocks->runs.items[i]);
         else if (blocks->runs.items[i].damaged)
             ph_report(v, blocks->runs.items[i].start, PH_PROBLEM_POOL, PH_PASSING,
                       "the free lists of the page contradict its count of used blocks");
     }
-    return blocks->are_mimalloc || !blocks->runs.count ? PH_OK : check_arenas(v);
+    if (!blocks->are_mimalloc && blocks->runs.count)
+        check_arenas(v);
 }

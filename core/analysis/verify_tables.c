@@ -11,7 +11,8 @@ enum {
     INDEX_EMPTY = -1, /* DKIX_EMPTY */
     INDEX_DUMMY = -2, /* DKIX_DUMMY: deleted */
     PERTURB_SHIFT = 5,
-    MOST_PROBES = 1 << 16,
+    PROBES_A_SLOT = 8, /* on average, for a whole table: then its hashes collide by design */
+    ENTRIES_A_LOOK = 1 << 16,
 };
 
 static bool off_by_one(int64_t a, int64_t b)
@@ -58,6 +59,7 @@ struct index {
     const uint8_t *at;
     unsigned bytes;
     uint64_t slots;
+    uint64_t probes_left; /* until searches are given up */
 };
 
 static int64_t index_at(const struct index *index, uint64_t slot)
@@ -77,10 +79,10 @@ static int64_t index_at(const struct index *index, uint64_t slot)
 
 /* Whether a search for this hash meets the entry before an empty slot (Objects/dictobject.c:
  * lookdict, from 3.7 on). */
-static bool is_met(const struct index *index, uint64_t hash, int64_t entry)
+static bool is_met(struct index *index, uint64_t hash, int64_t entry)
 {
     uint64_t mask = index->slots - 1, perturb = hash, slot = hash & mask;
-    for (int i = 0; i < MOST_PROBES; i++) {
+    for (; index->probes_left > 0; index->probes_left--) {
         int64_t found = index_at(index, slot);
         if (found == entry)
             return true;
@@ -123,7 +125,7 @@ static int64_t check_indices(struct ph_verifier *v, ph_addr owner, const struct 
 }
 
 static void check_key(struct ph_verifier *v, ph_addr owner, const struct ph_dict *d,
-                      const struct index *index, uint64_t i)
+                      struct index *index, uint64_t i)
 {
     uint64_t hash;
     ph_addr key = ph_dict_key(d, i);
@@ -139,7 +141,11 @@ static void check_key(struct ph_verifier *v, ph_addr owner, const struct ph_dict
 /* The index and the entries of a keys object of 3.6 and later. */
 static void check_keys(struct ph_verifier *v, ph_addr owner, const struct ph_dict *d)
 {
-    struct index index = {.python = v->python, .slots = d->slots};
+    struct index index = {
+        .python = v->python,
+        .slots = d->slots,
+        .probes_left = PROBES_A_SLOT * (d->slots + 1),
+    };
     index.at = ph_dict_indices(d, &index.bytes);
     if (!index.at)
         return;
@@ -157,7 +163,8 @@ static void check_keys(struct ph_verifier *v, ph_addr owner, const struct ph_dic
     for (uint64_t i = 0; i < d->entry_count && leading >= 0; i++) {
         if (!ph_dict_key(d, i))
             continue;
-        keyed++;
+        if (++keyed % ENTRIES_A_LOOK == 0 && ph_verify_interrupted(v))
+            return;
         check_key(v, owner, d, &index, i);
     }
     if (leading >= 0 && leading != keyed)
