@@ -421,8 +421,8 @@ def test_blocked(cli, python, kind, tmp_path):
         pytest.skip("moment.py is for 3")
     process = Moment(python, kind, tmp_path)
     document = verify(cli, process, tmp_path)
-    assert document["problems"] == [] and "left_out" not in document
     targets.Process.close(process)
+    assert document["problems"] == [] and "left_out" not in document
 
 
 @pytest.mark.parametrize("kind, function, passes", STOPS)
