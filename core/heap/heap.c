@@ -1,5 +1,7 @@
 #include "heap/heap.h"
 
+#include <inttypes.h>
+
 #include "heap/collection.h"
 #include "objects/dict.h"
 #include "objects/int_value.h"
@@ -574,7 +576,11 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
     if (status)
         return status;
     if (!ph_type_at(&heap->objects, b->python->type_type))
-        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+        return heap->objects.out_of_memory
+                   ? ph_fail(err, PH_NO_MEMORY, "out of memory")
+                   : ph_fail_at(err, PH_BAD_DATA, b->python->type_type,
+                                "the type object `type`, at 0x%" PRIx64 ", is damaged",
+                                b->python->type_type);
     ph_allocator_detect(&heap->allocator, &heap->objects, &heap->blocks);
     if (heap->allocator.kind == PH_ALLOCATOR_MALLOC)
         status = ph_chunks_scan(&heap->chunks, b->python, b->host, err);
