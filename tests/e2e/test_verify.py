@@ -25,7 +25,8 @@ def require_sound(host, target, directory):
     assert document["problems"] == []
     assert document["found"] == 0 and "left_out" not in document
     assert document["checked"] == everything["total"]["count"]
-    assert "skipped" not in document
+    # A thread's guard page is in no core.
+    assert {row["what"] for row in document.get("skipped", [])} <= {"bytes of memory that could not be read"}
 
 
 def test_live(cli, live, tmp_path):
