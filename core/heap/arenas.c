@@ -61,31 +61,39 @@ static void take_samples(struct search *s, const struct ph_gc *gc)
 
 /* ---- Tables ---- */
 
-/* The arena that an entry of a table describes, 0 where it is free; false where it is no entry. */
-static bool read_entry(const struct search *s, ph_addr table, uint32_t index, ph_addr *start)
+/* The arena that an entry of a table describes, its start 0 where the entry is free; false where it
+ * is no entry. */
+static bool read_entry(const struct search *s, ph_addr table, uint32_t index,
+                       struct ph_pymalloc_arena *arena)
 {
     const struct ph_python *python = s->python;
     const struct ph_layout *L = &python->layout;
-    const uint8_t *at =
-        ph_target_view(python->target, table + (uint64_t)index * (uint64_t)L->arena_object.size,
-                       (size_t)L->arena_object.size);
+    ph_addr entry = table + (uint64_t)index * (uint64_t)L->arena_object.size;
+    const uint8_t *at = ph_target_view(python->target, entry, (size_t)L->arena_object.size);
     if (!at)
         return false;
-    *start = ph_load_ptr(python, at + L->arena_object.address);
-    ph_addr next_pool = ph_load_ptr(python, at + L->arena_object.pool_address);
-    uint32_t free_pools = ph_load_u32(python, at + L->arena_object.nfreepools);
-    uint32_t pools = ph_load_u32(python, at + L->arena_object.ntotalpools);
-    return *start == 0 || (*start % 4096 == 0 && next_pool - *start <= s->arenas->bytes &&
-                           free_pools <= pools && pools <= s->arenas->bytes / s->pool_bytes);
+    *arena = (struct ph_pymalloc_arena){
+        .entry = entry,
+        .index = index,
+        .start = ph_load_ptr(python, at + L->arena_object.address),
+        .next_pool = ph_load_ptr(python, at + L->arena_object.pool_address),
+        .free_pools = ph_load_ptr(python, at + L->arena_object.freepools),
+        .free_count = ph_load_u32(python, at + L->arena_object.nfreepools),
+        .total_count = ph_load_u32(python, at + L->arena_object.ntotalpools),
+    };
+    return arena->start == 0 ||
+           (arena->start % 4096 == 0 && arena->next_pool - arena->start <= s->arenas->bytes &&
+            arena->free_count <= arena->total_count &&
+            arena->total_count <= s->arenas->bytes / s->pool_bytes);
 }
 
 static bool knows_samples(const struct search *s, ph_addr table)
 {
     for (int i = 0; i < s->sample_count; i++) {
         const struct sample *sample = &s->samples[i];
-        ph_addr start;
-        if (!read_entry(s, table, sample->arena_index, &start) || !start ||
-            sample->pool - start >= s->arenas->bytes)
+        struct ph_pymalloc_arena arena;
+        if (!read_entry(s, table, sample->arena_index, &arena) || !arena.start ||
+            sample->pool - arena.start >= s->arenas->bytes)
             return false;
     }
     return s->sample_count > 0;
@@ -94,18 +102,24 @@ static bool knows_samples(const struct search *s, ph_addr table)
 /* Try a table; its arenas are added if it is one. */
 static bool try_table(struct search *s, ph_addr table)
 {
-    ph_addr start;
+    struct ph_pymalloc_arena arena;
     if (!table || table % ph_word_bytes(s->python) || !knows_samples(s, table))
         return false;
-    for (uint32_t i = 0; i < MOST_ARENAS && read_entry(s, table, i, &start); i++) {
-        if (start && !ph_array_push(&s->arenas->starts, start))
+    for (uint32_t i = 0; i < MOST_ARENAS && read_entry(s, table, i, &arena); i++) {
+        if (arena.start && !ph_array_push(&s->arenas->items, arena))
             s->failed = true;
     }
     return true;
 }
 
-/* The variable is somewhere in the interpreter's data. Tables are malloc's, and the regions are
- * those of modules, so what points into one is none. */
+/* Tables are malloc's. Where nobody lists the regions, they are those of modules, and what points
+ * into one is no table. */
+static bool may_be_table(struct ph_target *target, ph_addr address)
+{
+    return ph_target_info(target)->lists_regions || !ph_target_region_at(target, address);
+}
+
+/* The variable is somewhere in the interpreter's data. */
 static void search_statics(struct search *s)
 {
     struct ph_target *target = s->python->target;
@@ -114,7 +128,7 @@ static void search_statics(struct search *s)
     uint64_t len, value;
     for (size_t i = 0; ph_data_next(target, s->python->anchor, &i, &start, &len);) {
         for (ph_addr at = start; at + word <= start + len; at += word) {
-            if (ph_target_word(target, at, &value) && !ph_target_region_at(target, value) &&
+            if (ph_target_word(target, at, &value) && may_be_table(target, value) &&
                 try_table(s, value))
                 return;
         }
@@ -133,25 +147,24 @@ static void search_interpreter(struct search *s, const struct ph_interpreter *in
 
 /* ---- All arenas ---- */
 
-static int compare_addresses(const void *a, const void *b)
+static int by_start(const void *a, const void *b)
 {
-    ph_addr x = *(const ph_addr *)a, y = *(const ph_addr *)b;
-    return (x > y) - (x < y);
+    const struct ph_pymalloc_arena *x = a, *y = b;
+    return (x->start > y->start) - (x->start < y->start);
 }
 
 /* Interpreters may share a table. */
 static void sort_once(struct ph_arenas *arenas)
 {
     uint32_t kept = 0;
-    if (arenas->starts.count)
-        qsort(arenas->starts.items, arenas->starts.count, sizeof *arenas->starts.items,
-              compare_addresses);
-    for (uint32_t i = 0; i < arenas->starts.count; i++) {
-        ph_addr start = arenas->starts.items[i];
-        if (!kept || start - arenas->starts.items[kept - 1] >= arenas->bytes)
-            arenas->starts.items[kept++] = start;
+    if (arenas->items.count)
+        qsort(arenas->items.items, arenas->items.count, sizeof *arenas->items.items, by_start);
+    for (uint32_t i = 0; i < arenas->items.count; i++) {
+        struct ph_pymalloc_arena arena = arenas->items.items[i];
+        if (!kept || arena.start - arenas->items.items[kept - 1].start >= arenas->bytes)
+            arenas->items.items[kept++] = arena;
     }
-    arenas->starts.count = kept;
+    arenas->items.count = kept;
 }
 
 bool ph_arenas_find(struct ph_arenas *arenas, const struct ph_python *python, uint32_t pool_bytes,
@@ -179,5 +192,5 @@ bool ph_arenas_find(struct ph_arenas *arenas, const struct ph_python *python, ui
 
 void ph_arenas_free(struct ph_arenas *arenas)
 {
-    ph_array_free(&arenas->starts);
+    ph_array_free(&arenas->items);
 }

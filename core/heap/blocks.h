@@ -37,6 +37,7 @@ struct ph_run {
     uint32_t first_slot; /* number of its first block */
     uint32_t block_count;
     enum ph_run_use use;
+    bool damaged; /* mimalloc: its free lists contradict its count of used blocks */
 };
 
 /* Runs that lie close together share a window: a table from steps to the run that begins or goes on

@@ -1,5 +1,7 @@
 #include "heap/heap.h"
 
+#include <inttypes.h>
+
 #include "heap/collection.h"
 #include "objects/dict.h"
 #include "objects/int_value.h"
@@ -176,7 +178,8 @@ static void follow(struct builder *b, ph_addr target, unsigned flags)
 {
     if (!(flags & PH_REF_STRONG) || ((flags & PH_REF_GUESS) && leads_astray(b, target)))
         return;
-    if (!add(b, target, 0) && !(flags & PH_REF_GUESS))
+    /* What nobody refers to may be the remains of an object. */
+    if (!add(b, target, 0) && !(flags & PH_REF_GUESS) && b->reached)
         b->heap->bad_references++;
 }
 
@@ -573,7 +576,11 @@ static enum ph_status build(struct builder *b, struct ph_error *err)
     if (status)
         return status;
     if (!ph_type_at(&heap->objects, b->python->type_type))
-        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+        return heap->objects.out_of_memory
+                   ? ph_fail(err, PH_NO_MEMORY, "out of memory")
+                   : ph_fail_at(err, PH_BAD_DATA, b->python->type_type,
+                                "the type object `type`, at 0x%" PRIx64 ", is damaged",
+                                b->python->type_type);
     ph_allocator_detect(&heap->allocator, &heap->objects, &heap->blocks);
     if (heap->allocator.kind == PH_ALLOCATOR_MALLOC)
         status = ph_chunks_scan(&heap->chunks, b->python, b->host, err);
@@ -706,8 +713,7 @@ static void add_buffer(void *ctx, ph_addr start, uint64_t bytes, const char *wha
     sum->bytes += ph_heap_block_bytes(sum->heap, start, bytes);
 }
 
-/* Objects in the image were allocated by nobody. */
-static bool is_static(const struct ph_heap *heap, ph_addr address)
+bool ph_heap_is_static(const struct ph_heap *heap, ph_addr address)
 {
     const struct ph_region *region = ph_target_region_at(heap->objects.python->target, address);
     return region && !(region->flags & PH_REGION_ANON);
@@ -718,7 +724,7 @@ static bool lies_in_block_of_many(const struct ph_heap *heap, const struct ph_ob
 {
     const struct ph_family *family = o->type->family;
     return heap->objects.python->layout.version < 0x03000000 && o->type == o->type->described &&
-           !is_static(heap, o->address) &&
+           !ph_heap_is_static(heap, o->address) &&
            (family == &ph_family_py2_int || family == &ph_family_float);
 }
 
@@ -734,7 +740,7 @@ uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
         sum.bytes += ph_blocks_find(&heap->blocks, block)->block_bytes;
     else if (lies_in_block_of_many(heap, &o))
         sum.bytes += o.type->basicsize;
-    else if (!is_static(heap, o.address))
+    else if (!ph_heap_is_static(heap, o.address))
         sum.bytes += ph_heap_block_bytes(
             heap, block, ph_object_own_bytes(&heap->objects, &o) + o.type->header_bytes);
     return sum.bytes;

@@ -86,6 +86,9 @@ uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id);
  * the block's size, malloc's chunk, or the bytes themselves where neither can be told. */
 uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t bytes);
 
+/* Whether an object lies in a module's data, so that nobody allocated it. */
+bool ph_heap_is_static(const struct ph_heap *heap, ph_addr address);
+
 /* Every reference of object id to a known object, guesses confirmed: `target` is its id. */
 typedef void (*ph_edge_fn)(void *ctx, uint32_t target, struct ph_label label, unsigned flags);
 void ph_heap_edges(struct ph_heap *heap, uint32_t id, ph_edge_fn edge, void *ctx);

@@ -199,7 +199,7 @@ static ph_addr next_free(void *ctx, ph_addr block)
 
 /* Blocks of a page are in use but those on its three lists: ready, freed by the owning thread,
  * freed by others. `used` still counts those of the last. */
-static void take_free_blocks(struct scan *s, const struct ph_run *run, uint8_t *slots,
+static void take_free_blocks(struct scan *s, struct ph_run *run, uint8_t *slots,
                              const struct page *page, ph_addr page_address)
 {
     struct free_list list = {s->python, page_address, s->python->layout.mi_page.keys};
@@ -207,8 +207,8 @@ static void take_free_blocks(struct scan *s, const struct ph_run *run, uint8_t *
     bool sane = ph_run_take_free(run, slots, page->free, next_free, &list, &ready);
     sane &= ph_run_take_free(run, slots, page->local_free, next_free, &list, &own);
     sane &= ph_run_take_free(run, slots, page->thread_free, next_free, &list, &others);
-    if (!sane || page->used + ready + own != page->capacity)
-        s->blocks->damaged_count++;
+    run->damaged = !sane || page->used + ready + own != page->capacity;
+    s->blocks->damaged_count += run->damaged;
     s->blocks->used_count -= ready + own + others;
 }
 
@@ -231,7 +231,8 @@ static bool add_page(struct scan *s, const uint8_t *at, ph_addr page_address, ph
     s->blocks->damaged_count += damaged;
     if (!slots)
         return damaged;
-    take_free_blocks(s, &run, slots, &page, page_address);
+    take_free_blocks(s, &s->blocks->runs.items[s->blocks->runs.count - 1], slots, &page,
+                     page_address);
     return note_heap(s, page.heap);
 }
 

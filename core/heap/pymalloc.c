@@ -3,8 +3,7 @@
  * anonymous writable memory; where nobody lists the target's memory, in the arenas that pymalloc
  * itself lists (arenas.h).
  */
-#include "heap/arenas.h"
-#include "heap/blocks.h"
+#include "heap/pymalloc.h"
 
 enum {
     SMALL_POOL = 4096,  /* to 3.9 */
@@ -143,10 +142,44 @@ static enum ph_status scan_arenas(struct scan *s)
     enum ph_status status = PH_OK;
     if (!ph_arenas_find(&arenas, s->python, s->blocks->step_bytes, test_pool, s))
         status = PH_NO_MEMORY;
-    for (uint32_t i = 0; i < arenas.starts.count && !status; i++)
-        status = scan_range(s, arenas.starts.items[i], arenas.starts.items[i] + arenas.bytes);
+    for (uint32_t i = 0; i < arenas.items.count && !status; i++)
+        status =
+            scan_range(s, arenas.items.items[i].start, arenas.items.items[i].start + arenas.bytes);
     ph_arenas_free(&arenas);
     return status;
+}
+
+static uint32_t header_bytes(const struct ph_python *python)
+{
+    return ((uint32_t)python->layout.pool_header.size + 15) & ~15u;
+}
+
+bool ph_pool_read(const struct ph_python *python, const struct ph_run *run, uint32_t pool_bytes,
+                  struct ph_pool *out)
+{
+    uint32_t first = header_bytes(python);
+    ph_addr address = run->start - first;
+    const uint8_t *bytes = ph_target_view(python->target, address, pool_bytes);
+    if (!bytes)
+        return false;
+    struct header h = read_header(python, bytes);
+    *out = (struct ph_pool){
+        .address = address,
+        .used_count = h.used,
+        .arena_index = h.arena_index,
+        .carved_count = (uint32_t)((h.next_offset - first) / run->block_bytes),
+        .free_block = h.free_block,
+    };
+    return true;
+}
+
+bool ph_pymalloc_arenas(struct ph_arenas *arenas, const struct ph_blocks *blocks,
+                        struct ph_python *python)
+{
+    struct scan s = {.blocks = (struct ph_blocks *)blocks,
+                     .python = python,
+                     .header_bytes = header_bytes(python)};
+    return ph_arenas_find(arenas, python, blocks->step_bytes, test_pool, &s);
 }
 
 enum ph_status ph_pymalloc_scan(struct ph_blocks *blocks, struct ph_python *python,
@@ -157,7 +190,7 @@ enum ph_status ph_pymalloc_scan(struct ph_blocks *blocks, struct ph_python *pyth
         .blocks = blocks,
         .python = python,
         .host = host,
-        .header_bytes = ((uint32_t)L->pool_header.size + 15) & ~15u,
+        .header_bytes = header_bytes(python),
     };
     blocks->step_bytes = L->traits.pools == PH_POOLS_LARGE ? LARGE_POOL : SMALL_POOL;
     enum ph_status status =

@@ -73,6 +73,7 @@ bool ph_dict_keys_open(const struct ph_python *python, ph_addr keys, struct ph_d
         .keys_refcount = ph_load_ssize(python, header + L->dict_keys.dk_refcnt),
         .capacity = capacity,
         .usable = (uint64_t)usable,
+        .slots = shape.size,
         .unicode_only = shape.unicode_entries,
     };
     uint64_t entries_at = (uint64_t)L->dict_keys.dk_indices + shape.index_bytes;
@@ -89,6 +90,26 @@ bool ph_dict_keys_open(const struct ph_python *python, ph_addr keys, struct ph_d
     out->entries = ph_target_view(python->target, keys + entries_at,
                                   (size_t)(out->entry_count * shape.entry_bytes));
     return out->entries != NULL;
+}
+
+const uint8_t *ph_dict_indices(const struct ph_dict *d, unsigned *bytes)
+{
+    /* Each must be able to number two thirds of the slots, and -1 and -2. */
+    *bytes = d->slots <= 1u << 7 ? 1 : d->slots <= 1u << 15 ? 2 : d->slots <= 1ull << 31 ? 4 : 8;
+    if (!d->slots)
+        return NULL;
+    return ph_target_view(d->python->target,
+                          d->keys_address + (uint64_t)d->python->layout.dict_keys.dk_indices,
+                          (size_t)(d->slots * *bytes));
+}
+
+bool ph_dict_entry_hash(const struct ph_dict *d, uint64_t i, uint64_t *hash)
+{
+    if (d->unicode_only)
+        return false;
+    *hash = ph_load_ptr(d->python,
+                        d->entries + i * d->entry_bytes + d->python->layout.dict_entry.me_hash);
+    return true;
 }
 
 bool ph_dict_use_values(struct ph_dict *d, ph_addr values, uint64_t count)

@@ -28,6 +28,7 @@ struct ph_dict {
     int64_t keys_refcount;
     uint64_t capacity; /* entries that the keys object has room for */
     uint64_t usable;   /* dk_usable */
+    uint64_t slots;    /* of the index before the entries; 2.7, which has none: 0 */
     bool unicode_only; /* no key but exact str: the collector does not visit the keys */
 };
 
@@ -51,6 +52,12 @@ static inline ph_addr ph_dict_value(const struct ph_dict *d, uint64_t i)
     return i < d->value_count ? ph_load_ptr(d->python, d->values + i * ph_word_bytes(d->python))
                               : 0;
 }
+
+/* The index of a keys object, d->slots of them, and the bytes of each, which are a signed number.
+ * NULL where it cannot be read, and in 2.7. */
+const uint8_t *ph_dict_indices(const struct ph_dict *d, unsigned *bytes);
+/* me_hash of entry i as the dict keeps it; false for tables of nothing but str, which do not. */
+bool ph_dict_entry_hash(const struct ph_dict *d, uint64_t i, uint64_t *hash);
 
 /* The value of a str key in the dict at this address, by search; 0 where there is none. Never calls
  * ph_type_at(). */

@@ -1,6 +1,6 @@
 /* set and frozenset (Objects/setobject.c): a table of {key, hash}, in the object while it is small.
  */
-#include "objects/object.h"
+#include "objects/set.h"
 
 #include "objects/str.h"
 
@@ -33,33 +33,40 @@ static uint64_t set_size(struct ph_objects *objects, const struct ph_object *o)
     return bytes;
 }
 
-/* Whether this slot holds what a deletion left: in 2.7 one str, of which each deleted slot has a
- * reference. An equal str that was put in is no such, for its slot has its own hash. */
-static bool is_deleted(struct ph_objects *objects, const uint8_t *entry)
+bool ph_set_open(const struct ph_objects *objects, const struct ph_object *o, struct ph_set *out)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    uint64_t slots = table_slots(objects, o), stride = (uint64_t)L->set_entry.size;
+    *out = (struct ph_set){
+        .python = objects->python,
+        .table = ph_target_view(objects->python->target, ph_object_ptr(objects, o, L->set.table),
+                                (size_t)(slots * stride)),
+        .slots = slots,
+        .stride = stride,
+    };
+    return out->table != NULL;
+}
+
+bool ph_set_is_deleted(struct ph_objects *objects, const struct ph_set *set, uint64_t i)
 {
     const struct ph_python *python = objects->python;
-    const struct ph_layout *L = &python->layout;
-    uint64_t hash = ph_load_ptr(python, entry + L->set_entry.hash);
-    if (L->traits.set_deleted == PH_SET_DELETED_HASH)
+    uint64_t hash = ph_set_hash(set, i);
+    if (python->layout.traits.set_deleted == PH_SET_DELETED_HASH)
         return hash == (python->wide ? DELETED_HASH : UINT32_MAX);
-    ph_addr key = ph_load_ptr(python, entry + L->set_entry.key);
+    ph_addr key = ph_set_key(set, i);
     return ph_str_object_equals(objects, key, "<dummy key>") &&
-           ph_python_word(python, key, L->bytes.ob_shash) != hash;
+           ph_python_word(python, key, python->layout.bytes.ob_shash) != hash;
 }
 
 static void set_refs(struct ph_objects *objects, const struct ph_object *o,
                      const struct ph_visitor *v)
 {
-    const struct ph_python *python = objects->python;
-    const struct ph_layout *L = &python->layout;
-    uint64_t slots = table_slots(objects, o), stride = (uint64_t)L->set_entry.size;
-    const uint8_t *table = ph_target_view(python->target, ph_object_ptr(objects, o, L->set.table),
-                                          (size_t)(slots * stride));
-    for (uint64_t i = 0; table && i < slots; i++) {
-        const uint8_t *entry = table + i * stride;
-        if (!is_deleted(objects, entry))
-            ph_visit(v, ph_load_ptr(python, entry + L->set_entry.key), PH_LABEL_ELEMENT, i,
-                     PH_REF_STRONG);
+    struct ph_set set;
+    if (!ph_set_open(objects, o, &set))
+        return;
+    for (uint64_t i = 0; i < set.slots; i++) {
+        if (!ph_set_is_deleted(objects, &set, i))
+            ph_visit(v, ph_set_key(&set, i), PH_LABEL_ELEMENT, i, PH_REF_STRONG);
     }
 }
 

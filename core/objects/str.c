@@ -134,6 +134,21 @@ bool ph_str_object_is_interned_mortal(struct ph_objects *objects, const struct p
     return (state & STATE_INTERNED_MASK) == STATE_INTERNED_MORTAL;
 }
 
+bool ph_str_object_hash(struct ph_objects *objects, const struct ph_object *o, uint64_t *hash)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    bool py2 = L->traits.str == PH_STR_BYTES;
+    if (o->type->is_heap)
+        return false;
+    if (o->type->flags & PH_TPFLAGS_UNICODE_SUBCLASS)
+        *hash = ph_object_ptr(objects, o, py2 ? L->py2_unicode.hash : L->ascii.hash);
+    else if (py2 && (o->type->flags & PH_TPFLAGS_BYTES_SUBCLASS))
+        *hash = ph_object_ptr(objects, o, L->bytes.ob_shash);
+    else
+        return false;
+    return true;
+}
+
 /* Without a prefix, as 2.7 shows a str. */
 static void append_bytes_literal(const uint8_t *bytes, uint64_t len, bool cut, struct ph_str *out)
 {

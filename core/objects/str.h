@@ -16,6 +16,9 @@ bool ph_str_object_equals(struct ph_objects *objects, ph_addr str, const char *t
 /* Whether the str is interned, which means that a dict of the interpreter refers to it without
  * owning it. */
 bool ph_str_object_is_interned_mortal(struct ph_objects *objects, const struct ph_object *o);
+/* The hash that a str (of 2.7: or unicode) keeps, all ones where it was never hashed. False if it
+ * is neither, or an instance of a subclass, which may hash otherwise. */
+bool ph_str_object_hash(struct ph_objects *objects, const struct ph_object *o, uint64_t *hash);
 /* Append a literal as Python writes it: quoted, with quotes and backslashes escaped, "..." where it
  * was cut. */
 void ph_str_object_literal(struct ph_objects *objects, ph_addr str, uint64_t max_chars,

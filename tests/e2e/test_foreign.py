@@ -52,7 +52,7 @@ def answered(request, tmp_path_factory):
     emulated = remotes.Emulated(gdb, emulator, argv, sysroot, register, tmp_path_factory.mktemp("emulated"))
     emulated.truth = emulated.truth()
     samples = list(emulated.truth.data["referents"])
-    commands = [TOP, LIST, ("info",), *(("referents", sample, "--limit", "0") for sample in samples)]
+    commands = [TOP, LIST, ("info",), ("verify",), *(("referents", sample, "--limit", "0") for sample in samples)]
     commands += [("whatis", emulated.truth.marks["leaked_str"]), ("whatis", "0x10"), ("whatis", "$sp")]
     yield Answers(emulated.answers(commands)), emulated
     emulated.close()
@@ -83,6 +83,11 @@ def test_pools_are_found(answered):
         assert rows[target.truth.marks[mark]]["type"] == size
     whatis = answers.documents["whatis", target.truth.marks["leaked_str"]]
     assert whatis["object"]["address"] == target.truth.marks["leaked_str"] and whatis["object"]["offset"] == 0
+
+
+def test_it_is_sound(answered):
+    document = answered[0].documents["verify",]
+    assert document["problems"] == [] and document["pools"] > 100
 
 
 def test_what_is_not_listed(answered):

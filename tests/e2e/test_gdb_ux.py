@@ -3,7 +3,7 @@ import os
 
 import targets
 
-NAMES = ["info", "top", "list", "show", "sizeof", "referrers", "referents", "whatis"]
+NAMES = ["info", "top", "list", "show", "sizeof", "referrers", "referents", "whatis", "verify"]
 
 
 def test_help(gdb, newest_zoo):

@@ -9,7 +9,7 @@ def commands(truth):
     inside = hex(int(samples[0], 16) + 8)
     lines = [["top"], ["top", "--limit", "0"], ["top", "--scope", "tracked", "--sort", "count"],
              ["top", "--type", "*.*", "--group-by", "module"],
-             ["list", "dict"], ["list", "*", "--limit", "300"], ["list", "str", "--limit", "100", "--offset", "50"],
+             ["verify"], ["list", "dict"], ["list", "*", "--limit", "300"], ["list", "str", "--limit", "100", "--offset", "50"],
              ["list", "__main__.Poi?t", "--addresses", "--limit", "0"],
              ["sizeof", *samples], ["whatis", inside], ["whatis", "0x10"],
              ["referrers", samples[0], "--depth", "2"], ["referrers", samples[1], "--by-type"],

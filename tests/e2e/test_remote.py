@@ -56,7 +56,7 @@ def test_info(python, debugger, served, tmp_path):
 
 def test_the_same_bytes_as_the_command_line(cli, python, debugger, served, tmp_path):
     samples = list(served.truth.data["referrers"])[:5]
-    commands = [["top", "--json"], ["top", "--scope", "unreachable"], ["list", "dict", "--limit", "50"]]
+    commands = [["top", "--json"], ["top", "--scope", "unreachable"], ["list", "dict", "--limit", "50"], ["verify"]]
     commands += [[command, address] for command in ("show", "sizeof", "referrers", "referents", "whatis")
                  for address in samples]
     expected = cli.run(served.process, commands, tmp_path)

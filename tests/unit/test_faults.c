@@ -132,8 +132,9 @@ static void fail_each(pid_t pid, size_t argc, const char *const *argv)
 
 static void test_out_of_memory(void **state)
 {
-    static const char *const lines[][4] = {{"top", "--json"}, {"list", "dict", "--limit", "5"}};
-    static const size_t counts[] = {2, 4};
+    static const char *const lines[][4] = {
+        {"top", "--json"}, {"list", "dict", "--limit", "5"}, {"verify"}};
+    static const size_t counts[] = {2, 4, 1};
     struct fixture *f = *state;
     if (!f)
         skip();
