@@ -215,6 +215,17 @@ static void skipped(struct ph_doc *doc, bool *any, const char *what, uint64_t co
     ph_doc_line(doc, "Skipped: %s %s", ph_format_count(number, (int64_t)count), what);
 }
 
+static void say_untested(struct ph_doc *doc, const struct ph_python *python)
+{
+    unsigned table = python->layout.version >> 16;
+    if (python->version_hex >> 16 > table)
+        ph_doc_line(doc, "Python %s is untested: read as %u.%u by its own debug offsets",
+                    python->version, table >> 8, table & 0xff);
+    else
+        ph_doc_line(doc, "Python %s is untested: no free-threaded %u.%u was ever read",
+                    python->version, table >> 8, table & 0xff);
+}
+
 void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap)
 {
     const struct ph_target *target = heap->objects.python->target;
@@ -222,9 +233,7 @@ void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap)
     bool any = false;
     uint64_t files = 0;
     if (python->untested)
-        ph_doc_line(doc, "Python %s is untested: read as %u.%u by its own debug offsets",
-                    python->version, python->layout.version >> 24,
-                    python->layout.version >> 16 & 0xff);
+        say_untested(doc, python);
     while (ph_target_missing_file(target, files))
         files++;
     skipped(doc, &any, "bytes of memory that could not be read", ph_target_missing_bytes(target));

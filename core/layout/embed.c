@@ -2,9 +2,11 @@
 
 #include "layout/layout.h"
 
-/* The include path finds the tables as it finds the headers: the assembler is told of it too. */
+/* The include path finds the tables as it finds the headers: the assembler is told of it too. A
+ * text that serves several ranges of releases is there once. */
 #define EMBED(symbol, file)                                                                        \
-    __asm__(".pushsection .rodata\n"                                                               \
+    __asm__(".ifndef ph_layout_text_" #symbol "\n"                                                 \
+            ".pushsection .rodata\n"                                                               \
             ".hidden ph_layout_text_" #symbol "\n"                                                 \
             ".hidden ph_layout_end_" #symbol "\n"                                                  \
             ".globl ph_layout_text_" #symbol "\n"                                                  \
@@ -12,19 +14,23 @@
             "ph_layout_text_" #symbol ":\n"                                                        \
             ".incbin \"layout/cpython/" file "\"\n"                                                \
             "ph_layout_end_" #symbol ":\n"                                                         \
-            ".popsection\n");                                                                      \
+            ".popsection\n"                                                                        \
+            ".endif\n");                                                                           \
     extern __attribute__((visibility("hidden"))) const char ph_layout_text_##symbol[];             \
     extern __attribute__((visibility("hidden"))) const char ph_layout_end_##symbol[];
-#define PH_LAYOUT_VERSION(major, minor)             EMBED(major##_##minor, #major "." #minor ".layout")
-#define PH_LAYOUT_OVERLAY(name, first, last, build) EMBED(name, #name ".layout")
-#define PH_LAYOUT_MICRO(name, first, last)          EMBED(name, #name ".layout")
+#define PH_LAYOUT_VERSION(major, minor)                   EMBED(major##_##minor, #major "." #minor ".layout")
+#define PH_LAYOUT_OVERLAY(name, first, last, build)       EMBED(name, #name ".layout")
+#define PH_LAYOUT_MICRO(name, first, last)                EMBED(name, #name ".layout")
+#define PH_LAYOUT_MICRO_OVERLAY(name, first, last, build) EMBED(name, #name ".layout")
 #include "layout/versions.def"
 #undef PH_LAYOUT_VERSION
 #undef PH_LAYOUT_OVERLAY
 #undef PH_LAYOUT_MICRO
+#undef PH_LAYOUT_MICRO_OVERLAY
 
 #define PH_LAYOUT_OVERLAY(name, first, last, build)
 #define PH_LAYOUT_MICRO(name, first, last)
+#define PH_LAYOUT_MICRO_OVERLAY(name, first, last, build)
 #define PH_LAYOUT_VERSION(major, minor)                                                            \
     {.version = #major "." #minor,                                                                 \
      .name = #major "." #minor ".layout",                                                          \
@@ -40,6 +46,7 @@ const struct ph_layout_file ph_layout_files[] = {
 #undef PH_LAYOUT_VERSION
 #undef PH_LAYOUT_OVERLAY
 #undef PH_LAYOUT_MICRO
+#undef PH_LAYOUT_MICRO_OVERLAY
 
 #define OVERLAY(id, from, to, flag)                                                                \
     {.version = #id,                                                                               \
@@ -51,8 +58,9 @@ const struct ph_layout_file ph_layout_files[] = {
      .text = ph_layout_text_##id,                                                                  \
      .end = ph_layout_end_##id},
 #define PH_LAYOUT_VERSION(major, minor)
-#define PH_LAYOUT_OVERLAY(id, from, to, flag) OVERLAY(id, (from) << 8, (to) << 8 | 0xff, flag)
-#define PH_LAYOUT_MICRO(id, from, to)         OVERLAY(id, from, to, 0)
+#define PH_LAYOUT_OVERLAY(id, from, to, flag)       OVERLAY(id, (from) << 8, (to) << 8 | 0xff, flag)
+#define PH_LAYOUT_MICRO(id, from, to)               OVERLAY(id, from, to, 0)
+#define PH_LAYOUT_MICRO_OVERLAY(id, from, to, flag) OVERLAY(id, from, to, flag)
 
 const struct ph_layout_file ph_layout_overlays[] = {
 #include "layout/versions.def"

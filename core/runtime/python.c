@@ -535,6 +535,12 @@ static bool read_by_tables(struct ph_python *python, uint32_t version_hex)
     return false;
 }
 
+/* Whether no interpreter of this kind was ever read: its tables are from headers alone. */
+static bool is_of_unread_kind(const struct ph_python *python)
+{
+    return python->build & PH_BUILD_FREE_THREADED && python->version_hex >= 0x030e0000;
+}
+
 /* The library or program that the interpreter is part of, for error lines. */
 static const char *module_name(const struct ph_python *python)
 {
@@ -591,8 +597,10 @@ static enum ph_status choose_table(struct ph_python *python, struct ph_error *er
                 err, PH_UNSUPPORTED,
                 "Python %s is free-threaded, which is not supported for this version yet",
                 python->version);
-        if (read_by_tables(python, hex))
+        if (read_by_tables(python, hex)) {
+            python->untested = is_of_unread_kind(python);
             return PH_OK;
+        }
         return has_interpreter(python) ? fail_at_state(python, err)
                                        : fail_without_interpreter(python, err);
     }

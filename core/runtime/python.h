@@ -77,9 +77,11 @@ struct ph_python {
     PH_ARRAY(struct ph_interpreter) interpreters; /* main interpreter first */
     PH_ARRAY(struct ph_python_thread) threads;
     struct ph_other_pythons others; /* not looked at */
-    bool untested; /* newer than all tables: read by the newest one and its own debug offsets */
-    bool swap;     /* the target's byte order is not ours */
-    bool wide;     /* 8-byte words */
+    /* Newer than all tables, and read by the newest one and its own debug offsets; or of a kind of
+     * build that no interpreter was read of (free-threaded 3.14 and 3.15). */
+    bool untested;
+    bool swap; /* the target's byte order is not ours */
+    bool wide; /* 8-byte words */
 };
 
 /* Find the interpreter; of several libraries that hold one, the first that runs (find.h has the

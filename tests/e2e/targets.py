@@ -15,11 +15,12 @@ PROGRAMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 START_SECONDS = 120
 SUPPORTED = [(2, 7)] + [(3, minor) for minor in range(6, 16)]
 REPRESENTATIONS = {(3, 8), (3, 11), (3, 12), (3, 13)}
-SUPPORTED_FLAVOURS = {"debug", "free-threaded", "malloc", "trace-refs"}
+SUPPORTED_FLAVOURS = {"debug", "free-threaded", "malloc", "mimalloc", "trace-refs"}
 
 # Interpreters with another allocator: its name as PYTHONMALLOC has it, and on which versions it is tried: on the first
 # plain interpreter of each, None being the newest.
-VARIANTS = [("malloc", [(3, 8), (3, 11), (3, 13)]), ("pymalloc_debug", [(3, 8), None]), ("malloc_debug", [(3, 11), (3, 13)])]
+VARIANTS = [("malloc", [(3, 8), (3, 11), (3, 13)]), ("pymalloc_debug", [(3, 8), None]), ("malloc_debug", [(3, 11), (3, 13)]),
+            ("mimalloc", [(3, 13), (3, 14), (3, 15)])]
 
 PROBE = """
 import json, platform, sys, sysconfig
@@ -82,7 +83,7 @@ class Python:
 
     def with_allocator(self, name):
         copy = self.variant(name, {"PYTHONMALLOC": name})
-        copy.flavours = self.flavours + (["malloc"] if name.startswith("malloc") else [])
+        copy.flavours = self.flavours + [flavour for flavour in ("malloc", "mimalloc") if name.startswith(flavour)]
         return copy
 
     def allocator(self):

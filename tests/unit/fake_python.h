@@ -9,19 +9,7 @@
 #ifndef TESTS_UNIT_FAKE_PYTHON_H
 #define TESTS_UNIT_FAKE_PYTHON_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "heap/heap.h"
+#include "fake_process.h"
 
 enum {
     POOL = 4096,
@@ -31,7 +19,6 @@ enum {
     SIZE_CLASS = BLOCK / 8 - 1,
     REACHABLE = -3 * 2, /* gc_refs, shifted: on a list */
     UNTRACKED = -2 * 2,
-    TYPE_READY = 1 << 12,
 };
 
 struct fake_links {
@@ -47,8 +34,7 @@ struct fake_generation {
 /* The blocks of the pool, each a tuple of one item. */
 enum { OLD_TUPLE, YOUNG_TUPLE, HELD_TUPLE, LEAKED_TUPLE, DICT_KEYS, BLOCKS_USED };
 
-static struct ph_layout fake_layout;
-static unsigned char type_type[1024], object_type[1024], dict_type[1024], tuple_type[1024];
+static unsigned char dict_type[1024], tuple_type[1024];
 static unsigned char fake_interp[4096], fake_tstate[4096];
 static uint64_t fake_keys[64];
 static struct {
@@ -59,29 +45,6 @@ static unsigned char *fake_pool;
 
 /* As Py_GetVersion() leaves it in the interpreter's data. */
 static char fake_version[100];
-
-static void put(void *base, int64_t offset, uint64_t value)
-{
-    memcpy((char *)base + offset, &value, sizeof value);
-}
-
-static void put_pointer(void *base, int64_t offset, const void *value)
-{
-    put(base, offset, (uint64_t)(uintptr_t)value);
-}
-
-static void make_type(void *type, const char *name, uint64_t basicsize, uint64_t itemsize,
-                      uint64_t flags)
-{
-    const struct ph_layout *L = &fake_layout;
-    put(type, L->object.ob_refcnt, 1);
-    put_pointer(type, L->object.ob_type, type_type);
-    put_pointer(type, L->type.tp_name, name);
-    put(type, L->type.tp_basicsize, basicsize);
-    put(type, L->type.tp_itemsize, itemsize);
-    put(type, L->type.tp_flags, flags | TYPE_READY);
-    put_pointer(type, L->type.tp_base, type == object_type ? NULL : object_type);
-}
 
 static void make_types(void)
 {
@@ -220,34 +183,6 @@ static void check_heap(struct ph_python *python)
     assert_int_equal(heap->broken_lists + heap->bad_references + heap->blocks.damaged_count, 0);
     assert_false(python->interpreters.items[0].gc.collecting);
     ph_heap_destroy(heap);
-}
-
-/* The heap seen from outside. */
-struct fake_view {
-    pid_t child;
-    struct ph_target *target;
-    struct ph_python *python;
-};
-
-static struct fake_view open_child(void)
-{
-    struct fake_view view = {.child = fork()};
-    struct ph_error err = {0};
-    while (view.child == 0)
-        pause();
-    enum ph_status opened = ph_target_open_live(view.child, true, NULL, &view.target, &err);
-    assert_int_equal(opened, PH_OK);
-    if (ph_python_open(view.target, &view.python, &err))
-        fail_msg("%s", err.message);
-    return view;
-}
-
-static void close_child(struct fake_view *view)
-{
-    ph_python_close(view->python);
-    ph_target_close(view->target);
-    kill(view->child, SIGKILL);
-    waitpid(view->child, NULL, 0);
 }
 
 static void check_child(const char *version)
