@@ -65,7 +65,8 @@ static enum ph_status find_segments(struct scan *s)
             return PH_INTERRUPTED;
         ph_addr at = (region->start + s->segment_bytes - 1) / s->segment_bytes * s->segment_bytes;
         for (; at < region->end && at >= region->start; at += s->segment_bytes) {
-            const uint8_t *head = ph_target_view(python->target, at, head_bytes);
+            bool fits = region->end - at >= head_bytes;
+            const uint8_t *head = fits ? ph_target_view(python->target, at, head_bytes) : NULL;
             if (!head || !is_segment(s, head))
                 continue;
             struct segment segment = {at, at ^ ph_load_ptr(python, head + L->mi_segment.cookie)};
