@@ -275,25 +275,22 @@ static enum ph_status write_objects(struct ph_doc *doc, const struct ph_graph *g
 static enum ph_status run_dominators(struct ph_session *s, const struct ph_invocation *inv,
                                      struct ph_doc *doc, struct ph_error *err)
 {
-    struct ph_heap *heap;
     struct ph_graph *graph;
     uint32_t id = PH_NO_OBJECT;
     if (inv->options.of && inv->operand_count)
         return ph_fail(err, PH_USAGE, "give ADDR or --of TYPE, not both");
     if (inv->options.set && !inv->operand_count)
         return ph_fail(err, PH_USAGE, "--set needs an address");
-    enum ph_status status = ph_session_heap(s, &heap, err);
+    enum ph_status status = ph_session_graph(s, true, &graph, err);
     if (!status && inv->operand_count)
-        status = ph_operand_object(heap, inv, 0, &id, err);
-    if (!status)
-        status = ph_session_graph(s, true, &graph, err);
+        status = ph_operand_object(graph->heap, inv, 0, &id, err);
     if (status)
         return status;
-    ph_doc_python(doc, heap->objects.python);
+    ph_doc_python(doc, graph->heap->objects.python);
     status = inv->options.of ? write_holders(doc, graph, inv) : write_objects(doc, graph, inv, id);
     if (status)
         return ph_fail(err, status, "out of memory");
-    ph_doc_skipped(doc, heap);
+    ph_doc_skipped(doc, graph->heap);
     return PH_OK;
 }
 

@@ -16,7 +16,8 @@ enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python
 enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap,
                                struct ph_error *err) PH_MUST_USE;
 /* The graph of the snapshot, built if need be; with `measured`, its dominators and retained sizes
- * too. */
+ * too. A command that needs it asks for it first, and takes graph->heap for the snapshot: each call
+ * of these functions may find that the target has run, and begin anew. */
 enum ph_status ph_session_graph(struct ph_session *s, bool measured, struct ph_graph **graph,
                                 struct ph_error *err) PH_MUST_USE;
 const struct ph_host *ph_session_host(const struct ph_session *s);

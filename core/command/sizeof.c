@@ -76,13 +76,11 @@ static void write_size(struct ph_doc *doc, const struct ph_graph *graph, uint32_
 static enum ph_status run_sizeof(struct ph_session *s, const struct ph_invocation *inv,
                                  struct ph_doc *doc, struct ph_error *err)
 {
-    struct ph_heap *heap;
     struct ph_graph *graph;
-    enum ph_status status = ph_session_heap(s, &heap, err);
-    if (!status)
-        status = ph_session_graph(s, true, &graph, err);
+    enum ph_status status = ph_session_graph(s, true, &graph, err);
     if (status)
         return status;
+    struct ph_heap *heap = graph->heap;
     ph_doc_python(doc, heap->objects.python);
     ph_doc_array_begin(doc, "objects");
     for (size_t i = 0; i < inv->operand_count; i++) {

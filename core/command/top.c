@@ -160,12 +160,12 @@ static bool add_retained(struct rows *rows, const struct ph_graph *graph,
     return retained;
 }
 
+/* graph: NULL where retained sizes were not asked for. */
 static enum ph_status make_type_rows(struct ph_session *s, struct ph_heap *heap,
-                                     const struct ph_filter *filter, bool by_module, bool retained,
-                                     struct rows **out, struct ph_error *err)
+                                     const struct ph_graph *graph, const struct ph_filter *filter,
+                                     bool by_module, struct rows **out, struct ph_error *err)
 {
     struct ph_histogram histogram;
-    struct ph_graph *graph;
     enum ph_status status =
         ph_histogram_make(heap, filter, true, ph_session_host(s), &histogram, err);
     if (status)
@@ -174,19 +174,15 @@ static enum ph_status make_type_rows(struct ph_session *s, struct ph_heap *heap,
     for (uint32_t i = 0; rows && i < histogram.types.count; i++)
         rows->items[rows->count++].sum = histogram.types.items[i];
     ph_histogram_free(&histogram);
-    if (!rows)
-        return ph_fail(err, PH_NO_MEMORY, "out of memory");
-    if (by_module)
+    if (rows && by_module)
         merge_modules(rows);
-    if (retained)
-        status = ph_session_graph(s, true, &graph, err);
-    if (retained && !status && !add_retained(rows, graph, filter))
-        status = ph_fail(err, PH_NO_MEMORY, "out of memory");
-    if (status)
-        free_rows(rows);
-    else
+    if (rows && (!graph || add_retained(rows, graph, filter))) {
         *out = rows;
-    return status;
+        return PH_OK;
+    }
+    if (rows)
+        free_rows(rows);
+    return ph_fail(err, PH_NO_MEMORY, "out of memory");
 }
 
 static char *thread_name(const struct ph_python *python, uint32_t i)
@@ -207,14 +203,12 @@ static char *thread_name(const struct ph_python *python, uint32_t i)
 }
 
 /* What a thread alone keeps alive would go with it. */
-static enum ph_status make_thread_rows(struct ph_session *s, const struct ph_filter *filter,
-                                       bool retained, struct rows **out, struct ph_error *err)
+static enum ph_status make_thread_rows(struct ph_session *s, struct ph_graph *graph,
+                                       const struct ph_filter *filter, bool retained,
+                                       struct rows **out, struct ph_error *err)
 {
-    struct ph_graph *graph;
     struct ph_thread_sum *sums;
-    enum ph_status status = ph_session_graph(s, false, &graph, err);
-    if (!status)
-        status = ph_thread_sums(graph, filter, ph_session_host(s), &sums, err);
+    enum ph_status status = ph_thread_sums(graph, filter, ph_session_host(s), &sums, err);
     if (status)
         return status;
     const struct ph_python *python = graph->heap->objects.python;
@@ -283,18 +277,24 @@ static enum ph_status run_top(struct ph_session *s, const struct ph_invocation *
                               struct ph_doc *doc, struct ph_error *err)
 {
     struct ph_heap *heap;
+    struct ph_graph *graph = NULL;
     struct ph_filter filter;
     struct rows *rows = NULL;
     enum key key = sort_key(&inv->options);
     enum group group = group_by(&inv->options);
     bool retained = key == KEY_RETAINED;
     enum ph_status status = ph_filter_from_options(&inv->options, &filter, err);
-    if (!status)
+    if (!status && (retained || group == GROUP_THREAD))
+        status = ph_session_graph(s, retained, &graph, err);
+    if (!status && !graph)
         status = ph_session_heap(s, &heap, err);
-    if (!status)
-        status = group == GROUP_THREAD ? make_thread_rows(s, &filter, retained, &rows, err)
-                                       : make_type_rows(s, heap, &filter, group == GROUP_MODULE,
-                                                        retained, &rows, err);
+    if (status)
+        return status;
+    if (graph)
+        heap = graph->heap;
+    status = group == GROUP_THREAD
+                 ? make_thread_rows(s, graph, &filter, retained, &rows, err)
+                 : make_type_rows(s, heap, graph, &filter, group == GROUP_MODULE, &rows, err);
     if (status)
         return status;
     qsort_r(rows->items, rows->count, sizeof *rows->items, compare, &key);

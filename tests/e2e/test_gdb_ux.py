@@ -3,7 +3,8 @@ import os
 
 import targets
 
-NAMES = ["info", "top", "list", "show", "sizeof", "referrers", "referents", "whatis", "verify"]
+NAMES = ["info", "top", "list", "show", "sizeof", "referrers", "referents", "suspects", "why", "dominators", "cycles",
+         "whatis", "verify"]
 
 
 def test_help(gdb, newest_zoo):
