@@ -185,11 +185,13 @@ static enum ph_status run_cycles(struct ph_session *s, const struct ph_invocatio
                                  struct ph_doc *doc, struct ph_error *err)
 {
     struct ph_graph *graph;
+    enum ph_status status = ph_session_graph(s, false, &graph, err);
+    if (status)
+        return status;
     struct rows *r = ph_calloc(1, sizeof *r);
-    enum ph_status status =
-        r ? ph_session_graph(s, false, &graph, err) : ph_fail(err, PH_NO_MEMORY, "out of memory");
-    if (!status)
-        status = ph_cycles_find(graph, ph_session_host(s), &r->cycles, err);
+    if (!r)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    status = ph_cycles_find(graph, ph_session_host(s), &r->cycles, err);
     if (status) {
         free(r);
         return status;
