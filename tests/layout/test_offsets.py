@@ -181,6 +181,51 @@ def test_debug_overlays_agree_with_recorded_offsets():
         assert moved > 10
 
 
+def test_free_threaded_tables_agree_with_recorded_offsets():
+    """3.14 and 3.15, of which only headers, compiled, were recorded."""
+    folder = offsets_dir()
+    paths = sorted(folder.glob("3.*t-headers.json")) if folder.is_dir() else []
+    paths = [path for path in paths if not path.name.startswith("3.13.")]
+    if not paths:
+        pytest.skip(f"no recorded offsets of free-threaded builds in {folder}")
+    for path in paths:
+        entries = table(path.name.split("t-")[0], "free-threaded")
+        structs = json.loads(path.read_text())
+        wrong, agreed = compare(entries, functools.partial(json_place, structs))
+        assert [row for row in wrong if row[2]] == []  # a size of 0: the header does not define the struct
+        assert agreed > 450
+
+
+# ---- headers, compiled ----
+
+HEADERS = ("interp", "interpframe", "runtime", "tstate", "frame", "gc", "dict", "typeobject", "genobject", "context", "code",
+           "moduleobject", "hamt", "unicodeobject", "hashtable", "obmalloc")
+
+
+@pytest.mark.skipif(not shutil.which("gdb") or not shutil.which("gcc"), reason="needs gdb and gcc")
+@pytest.mark.parametrize("version", ["3.14", "3.15"])
+def test_free_threaded_tables_agree_with_headers(version, tmp_path):
+    folders = [path for root in map(supply.suite_folder, supply.found_suites())
+               for path in glob.glob(f"{root}/usr/include/python{version}/internal/mimalloc")]
+    if not folders:
+        pytest.skip(f"no headers of CPython {version} at hand")
+    include = os.path.dirname(os.path.dirname(folders[0]))
+    patch = pathlib.Path(include, "patchlevel.h").read_text()
+    release = re.search(r'PY_VERSION +"([\d.]+)', patch)[1]
+    present = [name for name in HEADERS if os.path.exists(f"{include}/internal/pycore_{name}.h")]
+    source = tmp_path / "headers.c"
+    source.write_text("#include <Python.h>\n" + "".join(f"#include <internal/pycore_{name}.h>\n" for name in present))
+    compiled = str(tmp_path / "headers.o")
+    subprocess.run(["gcc", "-g", "-c", "-w", "-fno-eliminate-unused-debug-types", "-DPy_GIL_DISABLED=1", "-DPy_BUILD_CORE=1",
+                    f"-I{include}", f"-I{include}/internal", f"-I{include}/internal/mimalloc", "-idirafter",
+                    os.path.dirname(include), "-o", compiled, str(source)], check=True)
+    entries = table(release, "free-threaded")
+    places = ask_gdb(compiled, [a for entry in entries for a in alternatives(*entry)])
+    wrong, agreed = compare(entries, lambda *a: places.get(a))
+    assert [row for row in wrong if row[2]] == []  # a size of 0: the header does not define the struct
+    assert agreed > 350
+
+
 # ---- interpreters, through GDB ----
 
 
