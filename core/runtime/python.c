@@ -571,6 +571,12 @@ static enum ph_status fail_at_state(const struct ph_python *python, struct ph_er
         [PH_PYTHON_STARTS] = "only starting: its interpreter state is not complete yet",
         [PH_PYTHON_ENDS] = "ending: its interpreter state is not complete any more",
     };
+    const char *missing = ph_target_missing_file(python->target, 0);
+    if (missing)
+        return ph_fail_at(err, PH_BAD_DATA, python->anchor,
+                          "Python %s is there, but files of the process are missing (%.120s); give "
+                          "--exe or --sysroot",
+                          python->version, missing);
     return ph_fail_at(err, PH_BAD_DATA, python->anchor, "Python %s is %s", python->version,
                       reasons[python->state]);
 }

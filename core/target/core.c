@@ -374,13 +374,26 @@ static void complain(struct ph_target *t, const struct segments *segments)
                            (unsigned long long)segments->dropped_count);
 }
 
+/* LLDB saves minidumps on Linux, which begin with these letters. */
+static enum ph_status fail_at_format(Elf *elf, const char *path, struct ph_error *err)
+{
+    size_t bytes = 0;
+    const char *file = elf ? elf_rawfile(elf, &bytes) : NULL;
+    if (file && bytes > 4 && memcmp(file, "MDMP", 4) == 0)
+        return ph_fail(err, PH_UNSUPPORTED,
+                       "%.120s is a minidump: open it in LLDB, or give an ELF core, such as "
+                       "gcore of GDB writes",
+                       path);
+    return ph_fail(err, PH_FAILED, "%.150s is no ELF file", path);
+}
+
 static enum ph_status read_headers(struct ph_target *t, Elf *elf, struct ph_error *err)
 {
     const char *path = t->info.path;
     GElf_Ehdr header;
     size_t count;
     if (!elf || elf_kind(elf) != ELF_K_ELF || !gelf_getehdr(elf, &header))
-        return ph_fail(err, PH_FAILED, "%.150s is no ELF file", path);
+        return fail_at_format(elf, path, err);
     if (header.e_type != ET_CORE)
         return ph_fail(err, PH_FAILED, "%.150s is no core file", path);
     if (elf_getphdrnum(elf, &count) || !count)
