@@ -5,6 +5,7 @@
 #include "objects/str.h"
 
 enum { OBJECTS_A_LOOK = 1 << 14 };
+enum { NEIGHBOURS = 2 };        /* of a word, on each side, that tell an array from a variable */
 enum { STATE_BYTES = 1 << 20 }; /* of _PyRuntime, where no section tells: more than it has */
 
 /* A place in the edges whose edge was taken back. */
@@ -159,15 +160,15 @@ static uint32_t unexplained(const struct builder *b, ph_addr address)
     return id != PH_NO_OBJECT && ph_graph_native(b->graph, id) ? id : PH_NO_OBJECT;
 }
 
-/* Whether two addresses lie in memory of the same kind: blocks of one size, objects of one type. */
-static bool are_alike(const struct builder *b, ph_addr x, ph_addr y)
+/* Whether what lies at `other` is of an object's kind: of its type, or a free block of its size. */
+static bool is_alike(const struct builder *b, uint32_t id, ph_addr other)
 {
-    const struct ph_run *p = ph_blocks_find(&b->heap->blocks, x);
-    const struct ph_run *q = ph_blocks_find(&b->heap->blocks, y);
-    if (p && q)
-        return p->block_bytes == q->block_bytes;
-    uint32_t m = ph_heap_find(b->heap, x), n = ph_heap_find(b->heap, y);
-    return m != PH_NO_OBJECT && n != PH_NO_OBJECT && b->heap->type_ids[m] == b->heap->type_ids[n];
+    uint32_t neighbour = ph_heap_find(b->heap, other);
+    if (neighbour != PH_NO_OBJECT)
+        return b->heap->type_ids[neighbour] == b->heap->type_ids[id];
+    const struct ph_run *own = ph_blocks_find(&b->heap->blocks, b->heap->addresses[id]);
+    const struct ph_run *run = ph_blocks_find(&b->heap->blocks, other);
+    return own && run && own->block_bytes == run->block_bytes;
 }
 
 /* Whether a variable is part of the interpreter's state, which is one from 3.11 on. */
@@ -205,17 +206,21 @@ static bool may_be_free_list(const struct builder *b, ph_addr place, const uint8
     bool is_kept = false;
     for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
         is_kept |= ph_heap_type(b->heap, target)->family == kept[k];
-    ph_addr address = b->heap->addresses[target];
-    return is_kept &&
-           (is_state(b, place) ||
-            (i >= word && are_alike(b, address, ph_load_ptr(python, words + i - word))) ||
-            (i + 2 * word <= len && are_alike(b, address, ph_load_ptr(python, words + i + word))));
+    if (!is_kept || is_state(b, place))
+        return is_kept;
+    int alike = 0;
+    for (int n = -NEIGHBOURS; n <= NEIGHBOURS; n++) {
+        size_t at = i + (size_t)n * word; /* wraps below the first */
+        alike += n && at + word <= len && at < len &&
+                 is_alike(b, target, ph_load_ptr(python, words + at));
+    }
+    return alike >= NEIGHBOURS;
 }
 
 /* Words of a module's data that are references to objects whose counts are not explained otherwise.
  * Others may be borrowed, or what is left of references that are gone. */
-static void search_data(struct builder *b, const struct ph_module *module, ph_addr start,
-                        ph_addr end)
+static void search_data(struct builder *b, const char *label, const struct ph_module *module,
+                        ph_addr start, ph_addr end)
 {
     const struct ph_python *python = b->heap->objects.python;
     size_t len, word = ph_word_bytes(python);
@@ -223,7 +228,7 @@ static void search_data(struct builder *b, const struct ph_module *module, ph_ad
     for (size_t i = 0; words && i + word <= len && !b->failed; i += word) {
         uint32_t target = unexplained(b, ph_load_ptr(python, words + i));
         if (target != PH_NO_OBJECT && !may_be_free_list(b, start + i, words, len, i, target))
-            add_data_root(b, "static data", module->path, start + i, target);
+            add_data_root(b, label, module->path, start + i, target);
     }
 }
 
@@ -270,6 +275,23 @@ static void search_stack(struct builder *b, const struct ph_region *stack)
     }
 }
 
+/* To 3.10, and of sub-interpreters, the state is memory of malloc's, with caches in it that nothing
+ * else tells of: free lists too, so that what has one is not believed. */
+static void search_states(struct builder *b)
+{
+    const struct ph_python *python = b->heap->objects.python;
+    static const struct ph_module state = {.path = "the interpreter"};
+    for (uint32_t i = 0; i < python->interpreters.count; i++) {
+        ph_addr start = python->interpreters.items[i].address;
+        uint64_t bytes = ph_chunk_bytes(python, start);
+        if (ph_target_module_at(python->target, start) || bytes > STATE_BYTES)
+            continue;
+        b->state = start;
+        b->state_end = start + bytes;
+        search_data(b, "inner state", &state, start, start + bytes);
+    }
+}
+
 /* Static variables of extension modules, caches of the interpreter that nothing else tells of. */
 static void search_modules(struct builder *b)
 {
@@ -277,6 +299,8 @@ static void search_modules(struct builder *b)
     size_t module_count, region_count;
     const struct ph_module *modules = ph_target_modules(target, &module_count);
     const struct ph_region *regions = ph_target_regions(target, &region_count);
+    if (b->interned_keys && ph_graph_native(b->graph, b->interned))
+        add_data_root(b, "interned strings", "the interpreter", 0, b->interned);
     find_state(b);
     for (size_t m = 0; m < module_count; m++) {
         for (size_t r = 0; r < region_count; r++) {
@@ -284,9 +308,10 @@ static void search_modules(struct builder *b)
             ph_addr start = region->start > modules[m].start ? region->start : modules[m].start;
             ph_addr end = region->end < modules[m].end ? region->end : modules[m].end;
             if (start < end && (region->flags & PH_REGION_WRITE))
-                search_data(b, &modules[m], start, end);
+                search_data(b, "static data", &modules[m], start, end);
         }
     }
+    search_states(b);
     for (size_t r = 0; r < region_count; r++) {
         if (regions[r].flags & PH_REGION_STACK)
             search_stack(b, &regions[r]);

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -67,6 +68,11 @@ def test_retained(cli, graph, tmp_path):
     wrong = {name: (row[1:], got[row[0]]) for name, row in expected.items() if got[row[0]] != row[1:]}
     assert not wrong
     assert sum(row[2] > 1 for row in expected.values()) > 8
+
+
+def test_retained_is_what_a_search_without_the_object_misses(graph):
+    words = subprocess.run([os.environ["PH_GRAPH_CHECK"], str(graph.pid), "100"], stdout=subprocess.PIPE, check=False).stdout
+    assert words.decode() == "ok 100\n"
 
 
 def test_the_set_that_an_object_keeps_alive_adds_up(cli, graph, tmp_path):
