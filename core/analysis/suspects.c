@@ -6,7 +6,8 @@
 
 /* What is worth a sentence: shares of all that the root retains, in percent. */
 enum { LEAST_PILE = 5, LEAST_GROUP = 10, LEAST_NATIVE = 2 };
-enum { LEAST_MEMBERS = 1000 }; /* of a group: modules' dicts are some hundreds */
+#define MOST_REFERENCES UINT32_MAX /* of one object: what shows more is no object any more */
+enum { LEAST_MEMBERS = 1000 };     /* of a group: modules' dicts are some hundreds */
 /* And numbers of references: of atoms, the interpreter itself keeps some thousands that nothing
  * tells of: names in the cache of attribute look-ups (Objects/typeobject.c, 4096 entries), and to
  * 3.8 small ints and single characters. */
@@ -145,6 +146,7 @@ static bool is_leak(const struct ph_graph *graph, uint32_t id)
     const struct ph_type *type = ph_heap_type(graph->heap, id);
     const unsigned others = PH_ROOTED_STATIC | PH_ROOTED_IMMORTAL | PH_ROOTED_GARBAGE;
     return (graph->rooted[id] & PH_ROOTED_NATIVE) && !(graph->rooted[id] & others) &&
+           ph_graph_native(graph, id) <= MOST_REFERENCES &&
            !(type->flags & PH_TPFLAGS_TYPE_SUBCLASS) && type->family != &ph_family_module &&
            !is_interned(graph->heap, id);
 }
