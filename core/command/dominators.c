@@ -297,7 +297,7 @@ static enum ph_status run_dominators(struct ph_session *s, const struct ph_invoc
 const struct ph_command ph_command_dominators = {
     .name = "dominators",
     .operands_text = "[ADDR]",
-    .brief = "the largest retained sizes, and what one object keeps alive",
+    .brief = "largest retained sizes, what one keeps alive",
     .help = "List the objects with the largest retained sizes. An object's retained size is what "
             "would be freed with it: its own size and that of all that nothing alive reaches "
             "without it. Those are the objects that it dominates.\n\n"

@@ -317,7 +317,7 @@ static enum ph_status run_why(struct ph_session *s, const struct ph_invocation *
 const struct ph_command ph_command_why = {
     .name = "why",
     .operands_text = "[ADDR]",
-    .brief = "what keeps an object alive: the paths from the roots to it",
+    .brief = "what keeps an object alive: paths from the roots",
     .help = "Show the shortest path of references that keeps the object at ADDR alive: from a "
             "local of a running function, from sys.modules, or from another root, object by "
             "object. Where there is Python that reaches it on this path, that stands above the "
