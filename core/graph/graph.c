@@ -265,9 +265,11 @@ static void search_stack(struct builder *b, const struct ph_region *stack)
         ph_addr arena = ph_load_ptr(python, words + i);
         if (arena % word || !is_plain_memory(b, arena))
             continue;
-        const uint8_t *fields = ph_target_view(python->target, arena, 3 * word);
-        uint32_t list =
-            fields ? unexplained(b, ph_load_ptr(python, fields + 2 * word)) : PH_NO_OBJECT;
+        size_t had;
+        const uint8_t *fields = ph_target_view_some(python->target, arena, 3 * word, &had);
+        uint32_t list = PH_NO_OBJECT;
+        if (fields && had == 3 * word)
+            list = unexplained(b, ph_load_ptr(python, fields + 2 * word));
         if (list != PH_NO_OBJECT && is_list_of_atoms(b, list) &&
             is_plain_memory(b, ph_load_ptr(python, fields)) &&
             is_plain_memory(b, ph_load_ptr(python, fields + word)))
