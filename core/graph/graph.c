@@ -232,10 +232,11 @@ static void search_data(struct builder *b, const char *label, const struct ph_mo
     }
 }
 
-/* Memory at whose beginning no object is. */
+/* Memory that may have been allocated, at whose beginning no object is. */
 static bool is_plain_memory(const struct builder *b, ph_addr address)
 {
-    return ph_target_region_at(b->heap->objects.python->target, address) &&
+    const struct ph_region *region = ph_target_region_at(b->heap->objects.python->target, address);
+    return region && (region->flags & PH_REGION_WRITE) &&
            ph_heap_find(b->heap, address) == PH_NO_OBJECT;
 }
 
