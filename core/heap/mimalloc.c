@@ -35,6 +35,7 @@ struct scan {
     PH_ARRAY(struct segment) segments;
     PH_ARRAY(ph_addr) heaps; /* that pages belong to */
     struct ph_map heap_set;
+    uint64_t vast_bytes; /* of mappings that are too large to be searched */
 };
 
 /* ---- segments ---- */
@@ -63,6 +64,10 @@ static enum ph_status find_segments(struct scan *s)
     for (size_t i = 0; (region = ph_blocks_region(python, &i)) != NULL;) {
         if (ph_host_interrupted(s->host))
             return PH_INTERRUPTED;
+        if (ph_region_is_vast(region)) {
+            s->vast_bytes += region->end - region->start;
+            continue;
+        }
         ph_addr at = (region->start + s->segment_bytes - 1) / s->segment_bytes * s->segment_bytes;
         for (; at < region->end && at >= region->start; at += s->segment_bytes) {
             bool fits = region->end - at >= head_bytes;
@@ -323,6 +328,8 @@ enum ph_status ph_mimalloc_scan(struct ph_blocks *blocks, struct ph_python *pyth
         status = PH_NO_MEMORY;
     for (uint32_t i = 0; i < s.heaps.count && !status; i++)
         take_delayed(&s, s.heaps.items[i]);
+    if (blocks->runs.count) /* else others search, and say so */
+        blocks->unsearched_bytes += s.vast_bytes;
     ph_array_free(&s.segments);
     ph_array_free(&s.heaps);
     ph_map_free(&s.heap_set);
