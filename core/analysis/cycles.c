@@ -2,9 +2,8 @@
 
 #include "base/checked.h"
 #include "graph/components.h"
-#include "objects/dict.h"
 
-enum { OBJECTS_A_LOOK = 1 << 14, MOST_BASES = 4096 };
+enum { OBJECTS_A_LOOK = 1 << 14 };
 #define VERSION_3_9 0x03090000
 
 struct search {
@@ -103,30 +102,16 @@ static bool refers_to_itself(const struct ph_edges *out, uint32_t id)
     return false;
 }
 
-static bool has_finalizer(struct search *s, const struct ph_type *type)
-{
-    const struct ph_python *python = s->heap->objects.python;
-    const struct ph_layout *L = &python->layout;
-    ph_addr mro = ph_python_word(python, type->address, L->type.tp_mro);
-    int64_t count = mro ? (int64_t)ph_python_word(python, mro, L->var.ob_size) : 0;
-    for (int64_t i = 0; i < count && i < MOST_BASES; i++) {
-        ph_addr base =
-            ph_python_word(python, mro, L->tuple.ob_item + i * (int64_t)ph_word_bytes(python));
-        ph_addr dict = base ? ph_type_dict(&s->heap->objects, base) : 0;
-        if (dict && ph_dict_get_string(&s->heap->objects, dict, "__del__"))
-            return true;
-    }
-    return false;
-}
-
-/* By type id: 1 where instances have a finalizer, of the types of unreachable objects. */
+/* By type id, of the types of unreachable objects: 2 where instances have a finalizer, 1 where not.
+ */
 static uint8_t *find_finalizers(struct search *s)
 {
     uint8_t *known = ph_calloc(s->heap->objects.types.count + 1u, 1);
     for (uint32_t id = 0; known && id < s->heap->count; id++) {
         const struct ph_type *type = ph_heap_type(s->heap, id);
+        const struct ph_type *definer;
         if (s->candidate[id] && !known[type->id])
-            known[type->id] = has_finalizer(s, type) ? 2 : 1;
+            known[type->id] = ph_type_lookup(&s->heap->objects, type, "__del__", &definer) ? 2 : 1;
     }
     return known;
 }

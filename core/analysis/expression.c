@@ -4,12 +4,10 @@
  */
 #include "analysis/paths.h"
 
-#include "objects/dict.h"
-
 #include <ctype.h>
 #include <inttypes.h>
 
-enum { LONGEST_KEY = 4096, LONGEST_NAME = 256, MOST_BASES = 4096 };
+enum { LONGEST_KEY = 4096, LONGEST_NAME = 256 };
 
 /* What is still to be written of the object in hand: some have no expression of their own, but what
  * they hold does. */
@@ -79,33 +77,11 @@ static bool is_special(const char *name)
     return len > 4 && strncmp(name, "__", 2) == 0 && strcmp(name + len - 2, "__") == 0;
 }
 
-/* What a class lookup finds: the value that the first class of the MRO has under a name; 0 where
- * none does. *definer is that class. */
-static ph_addr find_in_mro(struct writer *w, const struct ph_type *type, const char *name,
-                           const struct ph_type **definer)
-{
-    const struct ph_python *python = w->objects->python;
-    const struct ph_layout *L = &python->layout;
-    ph_addr mro = ph_python_word(python, type->address, L->type.tp_mro);
-    int64_t count = mro ? (int64_t)ph_python_word(python, mro, L->var.ob_size) : 0;
-    for (int64_t i = 0; i < count && i < MOST_BASES; i++) {
-        ph_addr base =
-            ph_python_word(python, mro, L->tuple.ob_item + i * (int64_t)ph_word_bytes(python));
-        ph_addr dict = base ? ph_type_dict(w->objects, base) : 0;
-        ph_addr value = dict ? ph_dict_get_string(w->objects, dict, name) : 0;
-        if (value) {
-            *definer = ph_type_at(w->objects, base);
-            return *definer ? value : 0;
-        }
-    }
-    return 0;
-}
-
 /* Whether the type's own way with a special method or field is that of the C type below it. */
 static bool inherits_from_c(struct writer *w, const struct ph_type *type, const char *name)
 {
     const struct ph_type *definer = NULL;
-    return find_in_mro(w, type, name, &definer) && !definer->is_python_class;
+    return ph_type_lookup(w->objects, type, name, &definer) && !definer->is_python_class;
 }
 
 /* Whether x.name of an instance of a Python class gives what its __dict__ has: no class of it
@@ -115,7 +91,7 @@ static bool is_plain_attribute(struct writer *w, const struct ph_type *type, con
     const struct ph_type *definer;
     return type->is_python_class && !(type->flags & PH_TPFLAGS_TYPE_SUBCLASS) &&
            !is_keyword(name) && inherits_from_c(w, type, "__getattribute__") &&
-           !find_in_mro(w, type, name, &definer);
+           !ph_type_lookup(w->objects, type, name, &definer);
 }
 
 /* Whether Class.name gives what the class's __dict__ has: the value's type does not define __get__,
@@ -126,7 +102,8 @@ static bool is_plain_class_attribute(struct writer *w, const struct ph_type *met
     const struct ph_type *type = ph_heap_type(w->graph->heap, value), *definer;
     return strcmp(metatype->name, "type") == 0 && !is_special(name) && !is_keyword(name) &&
            strcmp(name, "mro") != 0 &&
-           (type->family == &ph_family_function || !find_in_mro(w, type, "__get__", &definer));
+           (type->family == &ph_family_function ||
+            !ph_type_lookup(w->objects, type, "__get__", &definer));
 }
 
 /* Write the key of a dict's entry as a literal; false where it has none that is certain. */
@@ -258,7 +235,7 @@ static bool append_member(struct writer *w, const struct ph_type *type, ph_addr 
         if (!isalnum((unsigned char)name[i]) && name[i] != '_')
             return false;
     }
-    ph_addr value = find_in_mro(w, type, name, &definer);
+    ph_addr value = ph_type_lookup(w->objects, type, name, &definer);
     if (!value || is_keyword(name) || !ph_object_at(w->objects, value, &descriptor) ||
         strcmp(descriptor.type->name, "member_descriptor") != 0)
         return false;

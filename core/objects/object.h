@@ -97,6 +97,10 @@ const struct ph_type *ph_type_at(struct ph_objects *objects, ph_addr address);
 ph_addr ph_type_dict(const struct ph_objects *objects, ph_addr type);
 /* Whether `type` is or inherits from the type whose name this is. */
 bool ph_type_inherits(const struct ph_type *type, const char *name);
+/* What a class look-up finds: the value that the first class of the MRO has under a name, and in
+ * *definer that class; 0 where none has it. A search in each class's dict. */
+ph_addr ph_type_lookup(struct ph_objects *objects, const struct ph_type *type, const char *name,
+                       const struct ph_type **definer);
 
 /* ---- one object ---- */
 

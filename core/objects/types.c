@@ -9,7 +9,8 @@
 
 enum {
     MAX_NAME_BYTES = 512,
-    MAX_BASES = 200,     /* length of a tp_base chain that we follow */
+    MAX_BASES = 200, /* length of a tp_base chain that we follow */
+    MAX_MRO = 4096,
     MAX_MEMBERS = 10000, /* members that one type may declare */
     MEMBER_OBJECT = 6,   /* T_OBJECT and T_OBJECT_EX (Include/structmember.h) */
     MEMBER_OBJECT_EX = 16,
@@ -377,4 +378,24 @@ bool ph_type_inherits(const struct ph_type *type, const char *name)
     while (type && strcmp(type->name, name) != 0)
         type = type->base;
     return type != NULL;
+}
+
+ph_addr ph_type_lookup(struct ph_objects *objects, const struct ph_type *type, const char *name,
+                       const struct ph_type **definer)
+{
+    const struct ph_python *python = objects->python;
+    const struct ph_layout *L = &python->layout;
+    ph_addr mro = ph_python_word(python, type->address, L->type.tp_mro);
+    int64_t count = mro ? (int64_t)ph_python_word(python, mro, L->var.ob_size) : 0;
+    for (int64_t i = 0; i < count && i < MAX_MRO; i++) {
+        ph_addr base =
+            ph_python_word(python, mro, L->tuple.ob_item + i * (int64_t)ph_word_bytes(python));
+        ph_addr dict = base ? ph_type_dict(objects, base) : 0;
+        ph_addr value = dict ? ph_dict_get_string(objects, dict, name) : 0;
+        if (value) {
+            *definer = ph_type_at(objects, base);
+            return *definer ? value : 0;
+        }
+    }
+    return 0;
 }
