@@ -1,9 +1,11 @@
 """Cores of every kind that the kernel and the debuggers write, processes of other namespaces, what cannot be reached."""
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import hosts
@@ -132,36 +134,95 @@ def test_another_pid_namespace(cli, some_python, tmp_path_factory, tmp_path):
         process.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
-def test_no_permission(cli, some_python, tmp_path_factory):
-    process = small(some_python, tmp_path_factory)
-    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+NO_CAPABILITIES = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
+as_root = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
+
+
+class Lesser(hosts.CommandLine):
+    """The command line, started by a program that takes rights away."""
+
+    def __init__(self, start, directory):
+        self.path = str(shutil.copy(hosts.CommandLine.path, str(directory)))
+        self.start = start
+
+    def call(self, target, command, timeout=hosts.TIMEOUT_SECONDS):
+        return hosts.run_process([*self.start, self.path, *target.arguments(), *command], timeout)
+
+
+@pytest.fixture
+def everybodys():
+    """A folder that everybody may enter."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        yield pathlib.Path(directory)
+
+
+@as_root
+def test_another_users_process(newest_python, everybodys, tmp_path_factory):
+    process = small(newest_python, tmp_path_factory)
+    require_one_line(Lesser(NOBODY, everybodys).call(process, ["top"]), 1, str(process.pid), "another user (uid 0)",
+                     "run as root")
+    process.close()
+
+
+@as_root
+def test_without_the_capability(newest_python, everybodys, tmp_path_factory):
+    """root of a container: the user is the same, the kernel refuses."""
+    process = small(newest_python, tmp_path_factory)
+    require_one_line(Lesser(NO_CAPABILITIES, everybodys).call(process, ["top"]), 1, str(process.pid), "CAP_SYS_PTRACE")
+    process.close()
+
+
+class Nobodys(targets.PythonProcess):
+    prefix = NOBODY
+
+
+@as_root
+def test_ones_own_process(everybodys):
+    """A user without any rights reads what is the user's own."""
+    programs = os.path.join(targets.PROGRAMS, "small.py")
+    usable = [p for p in targets.found_pythons() if p.supported() and not p.root and not p.environment and not subprocess.run(
+        [*NOBODY, p.path, "-c", "open(%r)" % programs], stderr=subprocess.DEVNULL, check=False).returncode]
+    if not usable or ptrace_scope():
+        pytest.skip("no interpreter, or no process, is for everybody here")
+    run = everybodys / "run"
+    run.mkdir()
+    run.chmod(0o777)
+    process = Nobodys(usable[-1], "small.py", run)
+    check_top(Lesser(NOBODY, everybodys), process, run)
+    process.close()
+
+
+def ptrace_scope():
     try:
-        result = subprocess.run(nobody + [cli.path, "--pid", str(process.pid), "top"], stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
-        words = result.stderr.decode()
-        if "Permission denied" in words and cli.path in words:
-            pytest.skip("the build folder is not for everybody")
-        assert result.returncode == 1 and result.stdout == b""
-        assert words.startswith("py-heap: ") and words.count("\n") == 1 and str(process.pid) in words
-    finally:
-        process.close()
+        with open("/proc/sys/kernel/yama/ptrace_scope") as f:
+            return int(f.read())
+    except FileNotFoundError:
+        return 0
 
 
-def test_processes_that_are_none(cli):
-    require_one_line(cli.call(targets.Nothing(), ["--pid", "4000000", "top"]), 1, "4000000")
-    kernel = next((int(name) for name in os.listdir("/proc") if name.isdigit() and kernel_thread(name)), None)
-    if kernel:
-        require_one_line(cli.call(targets.Nothing(), ["--pid", str(kernel), "top"]), 1, str(kernel))
+def test_no_such_process(cli):
+    require_one_line(cli.call(targets.Nothing(), ["--pid", "4000000", "top"]), 1, "no process 4000000")
+
+
+def test_ended_process(cli):
     zombie = os.fork()
     if zombie == 0:
         os._exit(0)
     try:
         while state_of(zombie) != "Z":
             time.sleep(0.01)
-        require_one_line(cli.call(targets.Nothing(), ["--pid", str(zombie), "top"]), 1, str(zombie))
+        require_one_line(cli.call(targets.Nothing(), ["--pid", str(zombie), "top"]), 1, "%d has ended" % zombie)
     finally:
         os.waitpid(zombie, 0)
+
+
+def test_kernel_thread(cli):
+    kernel = next((name for name in os.listdir("/proc") if name.isdigit() and is_of_kernel(name)), None)
+    if not kernel:
+        pytest.skip("none is seen from here")
+    require_one_line(cli.call(targets.Nothing(), ["--pid", kernel, "top"]), 1, kernel, "part of the kernel")
 
 
 def state_of(pid):
@@ -169,24 +230,53 @@ def state_of(pid):
         return f.read().rpartition(")")[2].split()[0]
 
 
-def kernel_thread(name):
-    try:
-        return os.readlink("/proc/%s/exe" % name) == ""
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
+def is_of_kernel(name):
+    """PF_KTHREAD of include/linux/sched.h among the flags."""
+    with open("/proc/%s/stat" % name) as f:
+        return bool(int(f.read().rpartition(")")[2].split()[6]) & 0x00200000)
 
 
-def test_it_dies_while_it_is_read(cli, some_python, tmp_path_factory):
-    """Killed at some instant of it: an answer, or one line."""
-    for milliseconds in (1, 5, 20, 60):
-        process = targets.PythonProcess(some_python, "small.py", tmp_path_factory.mktemp("dies"))
-        reader = subprocess.Popen([cli.path, "--pid", str(process.pid), "top"], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(milliseconds / 1000)
-        os.kill(process.pid, signal.SIGKILL)
-        out, err = reader.communicate(timeout=60)
-        assert reader.returncode in (0, 1), (reader.returncode, err)
-        assert reader.returncode == 0 or (err.startswith(b"py-heap: ") and err.count(b"\n") == 1 and not out), err
+# ---- what changes under one's hands ----
+
+MOMENTS = [0.002, 0.01, 0.02, 0.03, 0.05, 0.08]  # seconds; the zoo takes longer to read
+
+
+def answer_meanwhile(cli, process, seconds, act):
+    """py-heap's Outcome, `act` done so many seconds after its start; what it says must be true, or be one line."""
+    command = [cli.path, "--pid", str(process.pid), "top", "--scope", "tracked", "--json", "--limit", "1"]
+    reader = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(seconds)
+    act()
+    reader.stdout, reader.stderr = reader.communicate(timeout=60)
+    outcome = hosts.Outcome(reader)
+    if outcome.status == 0:
+        assert json.loads(outcome.out)["total"]["count"] == process.truth.tracked_count, outcome
+    else:
+        require_one_line(outcome, 1, str(process.pid))
+    return outcome.err
+
+
+def test_it_dies_while_it_is_read(cli, newest_python, tmp_path_factory):
+    said = []
+    for seconds in MOMENTS:
+        process = targets.PythonProcess(newest_python, "zoo.py", tmp_path_factory.mktemp("dies"), 1)
+        process.truth  # before the folder is gone
+        said.append(answer_meanwhile(cli, process, seconds, process.popen.kill))
         process.close()
+    assert all(not line or "ended" in line for line in said), said
+    assert any("ended while it was read" in line for line in said), said
+
+
+def test_it_runs_on_while_it_is_read(cli, newest_python, tmp_path_factory):
+    """Somebody had stopped it, so that py-heap did not, and lets it go."""
+    process = targets.PythonProcess(newest_python, "zoo.py", tmp_path_factory.mktemp("runs"), 1)
+    said = []
+    for seconds in MOMENTS:
+        os.kill(process.pid, signal.SIGSTOP)
+        while state_of(process.pid) != "T":
+            time.sleep(0.001)
+        said.append(answer_meanwhile(cli, process, seconds, lambda: os.kill(process.pid, signal.SIGCONT)))
+        process.wait_until_parked()
+    assert all(not line or "ran on while it was read" in line for line in said), said
+    assert any(said), said
+    process.close()
