@@ -261,20 +261,24 @@ static bool read_interpreters(struct ph_python *python)
     return true;
 }
 
-static void match_kernel_thread(const struct ph_python *python, struct ph_python_thread *thread)
+/* The kernel's thread of a Python thread; NULL where none is known. pthread_self(), which Python
+ * keeps, is the thread pointer; the id that it keeps (3.11 on) is that of the thread's own PID
+ * namespace, and the forking thread's in a child that C code forked. */
+static const struct ph_thread *find_kernel_thread(const struct ph_python *python,
+                                                  const struct ph_python_thread *thread)
 {
     size_t count;
     const struct ph_thread *threads = ph_target_threads(python->target, &count);
-    thread->name = "";
     for (size_t i = 0; i < count; i++) {
-        bool same = thread->native_id ? threads[i].tid == thread->native_id
-                                      : threads[i].fs_base && threads[i].fs_base == thread->ident;
-        if (same) {
-            thread->native_id = threads[i].tid;
-            thread->name = threads[i].name;
-            return;
-        }
+        if (threads[i].fs_base && threads[i].fs_base == thread->ident)
+            return &threads[i];
     }
+    for (size_t i = 0; i < count && thread->native_id; i++) {
+        uint64_t own = threads[i].own_tid ? threads[i].own_tid : threads[i].tid;
+        if (own == thread->native_id)
+            return &threads[i];
+    }
+    return NULL;
 }
 
 static bool read_threads(struct ph_python *python)
@@ -289,7 +293,9 @@ static bool read_threads(struct ph_python *python)
             struct ph_python_thread thread = {.address = at, .interpreter = i};
             thread.ident = ph_python_word(python, at, L->tstate.thread_id);
             thread.native_id = optional_word(python, at, L->tstate.native_thread_id);
-            match_kernel_thread(python, &thread);
+            const struct ph_thread *kernel = find_kernel_thread(python, &thread);
+            thread.native_id = kernel ? kernel->tid : thread.native_id;
+            thread.name = kernel ? kernel->name : "";
             if (!ph_array_push(&python->threads, thread))
                 return false;
             at = ph_python_word(python, at, L->tstate.next);

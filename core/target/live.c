@@ -170,10 +170,25 @@ static ph_addr blocked_sp(pid_t pid, pid_t tid)
     return sp;
 }
 
+/* The last number of NSpid in the text of a thread's status: the first is the id that we see, and
+ * one follows for each PID namespace inside ours. 0 where the kernel does not say (before 4.1). */
+static uint64_t innermost_id(const char *status)
+{
+    const char *at = ph_proc_status(status, "NSpid");
+    uint64_t id = 0;
+    for (char *end; at && *at >= '0' && *at <= '9'; at = end + strspn(end, " \t"))
+        id = strtoull(at, &end, 10);
+    return id;
+}
+
 static bool add_thread(struct ph_target *t, pid_t tid)
 {
     struct ph_live *live = t->live;
     struct ph_thread thread = {.tid = (uint64_t)tid, .name = ""};
+    struct ph_str status = {0};
+    if (ph_proc_read(&status, "/proc/%d/task/%d/status", (int)live->pid, (int)tid))
+        thread.own_tid = innermost_id(ph_str_text(&status));
+    ph_str_free(&status);
     struct ph_str name = {0};
     if (ph_proc_read(&name, "/proc/%d/task/%d/comm", (int)live->pid, (int)tid) && name.len)
         thread.name = ph_arena_strndup(&t->arena, name.data, name.len - 1); /* without newline */

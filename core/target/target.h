@@ -48,7 +48,8 @@ struct ph_module {
 };
 
 struct ph_thread {
-    uint64_t tid;     /* kernel thread id */
+    uint64_t tid;     /* kernel thread id, as seen from here */
+    uint64_t own_tid; /* as the thread itself knows it, in its PID namespace; 0 where unknown */
     ph_addr fs_base;  /* thread pointer (x86-64 fs_base); 0 where unknown (live without ptrace) */
     ph_addr sp;       /* stack pointer; 0 where unknown */
     const char *name; /* comm; "" where unknown; owned by the target */

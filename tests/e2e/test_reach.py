@@ -119,19 +119,44 @@ class Unshared(targets.PythonProcess):
         super().wait_until_parked()
 
 
-def test_another_pid_namespace(cli, some_python, tmp_path_factory, tmp_path):
+@pytest.fixture(scope="module")
+def unshared(some_python, tmp_path_factory):
+    """Five Python threads in a namespace of their own, where ids begin with 1."""
     if not shutil.which("unshare") or subprocess.run(["unshare", "--fork", "--pid", "true"], check=False).returncode:
         pytest.skip("no namespaces here")
-    process = Unshared(some_python, "small.py", tmp_path_factory.mktemp("unshared"))
-    try:
-        check_top(cli, process, tmp_path)
-        document = json.loads(cli.run(process, [["info", "--json"]], tmp_path)[0])
-        threads = [thread for row in document["interpreters"] for thread in row["threads"]]
-        assert document["target"]["pid"] == process.pid
-        # From 3.11 on the thread's own number is in its state: that of its own namespace.
-        assert threads[0]["native_id"] in (process.pid, 1)
-    finally:
-        process.close()
+    process = Unshared(some_python, "crowd.py", tmp_path_factory.mktemp("unshared"), 4)
+    yield process
+    process.close()
+
+
+def own_id(process, thread):
+    """What a thread takes for its id."""
+    return int(process.status(thread)["NSpid"].split()[-1])
+
+
+def check_unshared(host, process, directory):
+    """Objects, and the ids that ps and debuggers show out here."""
+    check_top(host, process, directory)
+    document = json.loads(host.run(process, [["info", "--json"]], directory)[0])
+    threads = [thread for row in document["interpreters"] for thread in row["threads"]]
+    assert document["target"]["pid"] == process.pid and own_id(process, process.pid) == 1
+    assert threads[-1]["native_id"] == process.pid
+    assert len(threads) == 5 and {thread["native_id"] for thread in threads} < set(process.threads())
+    for thread in threads:
+        with open("/proc/%d/task/%d/comm" % (process.pid, thread["native_id"])) as f:
+            assert thread["name"] == f.read().strip()
+
+
+def test_another_pid_namespace(cli, unshared, tmp_path):
+    check_unshared(cli, unshared, tmp_path)
+
+
+def test_debuggers_and_another_pid_namespace(debugger, newest_python, tmp_path_factory, tmp_path):
+    if debugger.root:
+        pytest.skip("a debugger in a root of its own")
+    process = Unshared(newest_python, "crowd.py", tmp_path_factory.mktemp("unshared"), 4)
+    check_unshared(debugger, process, tmp_path)
+    process.close()
 
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
