@@ -570,6 +570,26 @@ static enum ph_status fail_without_interpreter(const struct ph_python *python, s
         python->version[0] ? " " : "", python->version, module_name(python));
 }
 
+/* Room for what say_missing() writes. */
+enum { MISSING_BYTES = 220 };
+
+/* Which of the process's files are missing, and what to give; false where none is. */
+static bool say_missing(const struct ph_target *target, char text[MISSING_BYTES])
+{
+    const char *first = ph_target_missing_file(target, 0);
+    size_t more = 0;
+    char others[40] = "";
+    while (first && ph_target_missing_file(target, more + 1))
+        more++;
+    if (more)
+        snprintf(others, sizeof others, ", and %zu more", more);
+    snprintf(text, MISSING_BYTES,
+             "files of its process are missing (%.120s%s); give --sysroot, or --exe for the "
+             "program alone",
+             first ? first : "", others);
+    return first;
+}
+
 static enum ph_status fail_at_state(const struct ph_python *python, struct ph_error *err)
 {
     static const char *const reasons[] = {
@@ -577,11 +597,9 @@ static enum ph_status fail_at_state(const struct ph_python *python, struct ph_er
         [PH_PYTHON_STARTS] = "only starting: its interpreter state is not complete yet",
         [PH_PYTHON_ENDS] = "ending: its interpreter state is not complete any more",
     };
-    const char *missing = ph_target_missing_file(python->target, 0);
-    if (missing)
-        return ph_fail_at(err, PH_BAD_DATA, python->anchor,
-                          "Python %s is there, but files of the process are missing (%.120s); give "
-                          "--exe or --sysroot",
+    char missing[MISSING_BYTES];
+    if (say_missing(python->target, missing))
+        return ph_fail_at(err, PH_BAD_DATA, python->anchor, "Python %s is there, but %s",
                           python->version, missing);
     return ph_fail_at(err, PH_BAD_DATA, python->anchor, "Python %s is %s", python->version,
                       reasons[python->state]);
@@ -664,13 +682,9 @@ static unsigned read_build(const struct ph_python *python)
 
 static enum ph_status fail_without_runtime(struct ph_target *target, struct ph_error *err)
 {
-    const char *missing = ph_target_missing_file(target, 0);
-    if (missing)
-        return ph_fail(
-            err, PH_NOT_FOUND,
-            "no Python interpreter found, but files of the process are missing (%.120s); "
-            "give --exe or --sysroot",
-            missing);
+    char missing[MISSING_BYTES];
+    if (say_missing(target, missing))
+        return ph_fail(err, PH_NOT_FOUND, "no Python interpreter is found, but %s", missing);
     return ph_fail(err, PH_NOT_FOUND,
                    "no Python interpreter in this process (no module defines _PyRuntime or "
                    "_PyGC_generation0)");

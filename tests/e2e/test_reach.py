@@ -36,20 +36,42 @@ def kernel_writes_cores():
 # ---- cores ----
 
 
-@pytest.mark.parametrize("bits", FILTERS, ids=hex)
-def test_core_filters(cli, some_python, bits, tmp_path_factory, tmp_path):
+def filtered_core(python, bits, directory):
+    """small.py's core under a coredump_filter."""
     if not kernel_writes_cores():
         pytest.skip("the kernel hands cores to a program here")
-    process = small(some_python, tmp_path_factory)
+    process = targets.PythonProcess(python, "small.py", directory)
     with open("/proc/%d/coredump_filter" % process.pid, "w") as out:
         out.write("%#x" % bits)
-    core = process.core()
+    return process.core()
+
+
+@pytest.mark.parametrize("bits", FILTERS, ids=hex)
+def test_core_filters(cli, linked_python, bits, tmp_path_factory, tmp_path):
+    core = filtered_core(linked_python, bits, tmp_path_factory.mktemp("filtered"))
     try:
         check_top(cli, core, tmp_path)
         document = json.loads(cli.run(core, [["info", "--json"]], tmp_path)[0])
-        assert document["python"]["version"] == ".".join(map(str, some_python.version))
+        assert document["python"]["version"] == ".".join(map(str, linked_python.version))
     finally:
         core.close()
+
+
+@pytest.mark.parametrize("bits", [0x01, 0x33], ids=hex)
+def test_core_filters_in_debuggers(debugger, newest_python, bits, tmp_path_factory, tmp_path):
+    core = filtered_core(newest_python, bits, tmp_path_factory.mktemp("filtered"))
+    check_top(debugger, core, tmp_path)
+    core.close()
+
+
+def test_core_that_gdb_saved(cli, linked_python, tmp_path_factory, tmp_path):
+    """gcore, of a process that goes on."""
+    process = small(linked_python, tmp_path_factory)
+    path = os.path.join(process.directory, "saved")
+    subprocess.run([shutil.which("gdb"), "-nx", "-batch", "-p", str(process.pid), "-ex", "generate-core-file " + path],
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=True)
+    check_top(cli, targets.Core(path, process), tmp_path)
+    process.close()
 
 
 def test_core_that_lldb_saved(cli, some_python, tmp_path_factory, tmp_path):
@@ -78,31 +100,82 @@ def test_core_that_lldb_saved(cli, some_python, tmp_path_factory, tmp_path):
         process.close()
 
 
-def test_core_without_its_files(cli, some_python, tmp_path_factory, tmp_path):
-    """The executable and its libraries are elsewhere now: the line says what is missing, and --sysroot has it."""
-    moved = tmp_path / "moved"
-    moved.mkdir()
-    copy = targets.stripped_copy(some_python, moved)
-    process = targets.PythonProcess(copy, "small.py", tmp_path_factory.mktemp("moved"))
-    with open("/proc/%d/coredump_filter" % process.pid, "w") as out:
-        out.write("0x21")  # no ELF headers of files: nothing of them is left in the core
-    core = process.core()
-    root = tmp_path / "root"
-    shutil.copytree(str(moved), str(root) + str(moved))
-    shutil.rmtree(str(moved))
-    try:
-        outcome = cli.call(core, ["top", "--scope", "tracked", "--json", "--limit", "0"])
-        if outcome.status == 0:  # the interpreter's own data was enough
-            document = json.loads(outcome.out)
-            assert document["total"]["count"] == core.truth.tracked_count
-            assert any("files" in row["what"] for row in document["skipped"])
-        else:
-            require_one_line(outcome, 1, "--sysroot")
-        helped = cli.call(core, ["--sysroot", str(root), "top", "--scope", "tracked", "--json", "--limit", "0"])
-        assert helped.status == 0, helped
-        assert json.loads(helped.out)["total"]["count"] == core.truth.tracked_count
-    finally:
-        core.close()
+class Moved:
+    """A core whose program and libpython are elsewhere now: below `root`, where all else is as it is here.
+
+    missing: their old paths, the program's first.
+    """
+
+    def __init__(self, python, bits, tmp_path):
+        home = tmp_path / "home"
+        home.mkdir()
+        copy = targets.stripped_copy(python, home)
+        (tmp_path / "run").mkdir()
+        self.core = filtered_core(copy, bits, tmp_path / "run")
+        self.root = str(tmp_path / "root")
+        self.missing = [copy.path] + sorted(str(path) for path in home.iterdir() if str(path) != copy.path)
+        shutil.copytree(str(home), self.root + str(home))
+        shutil.rmtree(str(home))
+        for name in set(os.listdir("/")) - set(os.listdir(self.root)):
+            os.symlink("/" + name, os.path.join(self.root, name))
+
+    def found(self, path):
+        return self.root + path
+
+    def call(self, cli, *options):
+        return cli.call(self.core, [*options, "top", "--scope", "tracked", "--json", "--limit", "1"])
+
+    def require_truth(self, outcome):
+        assert outcome.status == 0, outcome
+        document = json.loads(outcome.out)
+        assert document["total"]["count"] == self.core.truth.tracked_count
+        return document
+
+    def require_missing(self, outcome, path, reason):
+        """The line ends with what to give; a long path may be cut."""
+        require_one_line(outcome, 1, "missing (" + path[:110], "--sysroot", "--exe")
+        assert len(path) > 100 or path + ": " + reason in outcome.err, outcome
+
+
+@pytest.fixture
+def short_path():
+    with tempfile.TemporaryDirectory(prefix="ph") as directory:
+        yield pathlib.Path(directory)
+
+
+@pytest.mark.parametrize("bits", [0x01, 0x33], ids=hex)
+def test_core_without_its_files(cli, linked_python, bits, short_path):
+    """Of its code and constants nothing is in the core."""
+    moved = Moved(linked_python, bits, short_path)
+    program, libraries = moved.missing[0], moved.missing[1:]
+    moved.require_missing(moved.call(cli), program, "not found")
+    moved.require_missing(moved.call(cli, "--exe", "/nonexistent"), program, "not found")
+    with_program = moved.call(cli, "--exe", moved.found(program))
+    if libraries:
+        moved.require_missing(with_program, libraries[0], "not found")
+    else:
+        assert "skipped" not in moved.require_truth(with_program)
+    assert "skipped" not in moved.require_truth(moved.call(cli, "--sysroot", moved.root))
+
+
+@pytest.mark.parametrize("bits", [0x01, 0x33], ids=hex)
+def test_core_with_files_of_another(cli, linked_python, bits, short_path):
+    """Such as those of an upgrade. Under 0x01 the core holds no byte to compare them with."""
+    moved = Moved(linked_python, bits, short_path)
+    another = shutil.which("gdb")
+    moved.require_missing(moved.call(cli, "--exe", another), moved.missing[0],
+                          another + " is not the file that was mapped")
+    vital = moved.missing[-1]
+    shutil.copy(another, moved.found(vital))
+    outcome = moved.call(cli, "--sysroot", moved.root)
+    require_one_line(outcome, 1, "--sysroot", "missing (" + vital, moved.found(vital) + " is not the file")
+
+
+def test_core_that_needs_no_files(cli, linked_python, short_path):
+    """With 0x4, file-backed private memory: all that py-heap wants is in the core."""
+    moved = Moved(linked_python, 0x37, short_path)
+    document = moved.require_truth(moved.call(cli))
+    assert document["skipped"] == [{"what": "files of the process that are missing or changed", "count": len(moved.missing)}]
 
 
 # ---- other namespaces, and no permission ----
