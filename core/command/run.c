@@ -2,6 +2,7 @@
 
 #include "base/str.h"
 #include "command/help.h"
+#include "command/session.h"
 #include "render/doc.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ static enum ph_status answer_command(struct ph_session *s, const struct ph_invoc
     if (inv->options.refresh)
         ph_session_drop(s);
     ph_doc_text(doc, "command", NULL, inv->command->name);
-    return inv->command->run(s, inv, doc, err);
+    return ph_session_check_still(s, inv->command->run(s, inv, doc, err), err);
 }
 
 static enum ph_status build_answer(struct ph_session *s, const struct ph_invocation *inv,

@@ -111,6 +111,16 @@ static enum ph_status open_target(struct ph_session *s, struct ph_error *err)
     return ph_fail(err, PH_USAGE, "no process; give --pid PID or --core CORE");
 }
 
+enum ph_status ph_session_check_still(struct ph_session *s, enum ph_status status,
+                                      struct ph_error *err)
+{
+    bool own_fault = status == PH_INTERRUPTED || status == PH_NO_MEMORY || status == PH_USAGE;
+    if (!s->target || own_fault)
+        return status;
+    enum ph_status still = ph_target_check_still(s->target, err);
+    return still ? still : status;
+}
+
 enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python,
                                  struct ph_error *err)
 {
@@ -118,7 +128,7 @@ enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python
         ph_session_drop(s);
     enum ph_status status = s->target ? PH_OK : open_target(s, err);
     if (!status && !s->python)
-        status = ph_python_open(s->target, &s->python, err);
+        status = ph_session_check_still(s, ph_python_open(s->target, &s->python, err), err);
     if (status)
         ph_session_drop(s);
     else

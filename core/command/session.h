@@ -20,6 +20,10 @@ enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap,
  * of these functions may find that the target has run, and begin anew. */
 enum ph_status ph_session_graph(struct ph_session *s, bool measured, struct ph_graph **graph,
                                 struct ph_error *err) PH_MUST_USE;
+/* The outcome of what was done with the target; where the target has ended or run meanwhile, that
+ * is the error, whatever the outcome was. See ph_target_check_still(). */
+enum ph_status ph_session_check_still(struct ph_session *s, enum ph_status status,
+                                      struct ph_error *err) PH_MUST_USE;
 const struct ph_host *ph_session_host(const struct ph_session *s);
 
 /* "python": {"version", "build"}. */

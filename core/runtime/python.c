@@ -261,20 +261,24 @@ static bool read_interpreters(struct ph_python *python)
     return true;
 }
 
-static void match_kernel_thread(const struct ph_python *python, struct ph_python_thread *thread)
+/* The kernel's thread of a Python thread; NULL where none is known. pthread_self(), which Python
+ * keeps, is the thread pointer; the id that it keeps (3.11 on) is that of the thread's own PID
+ * namespace, and the forking thread's in a child that C code forked. */
+static const struct ph_thread *find_kernel_thread(const struct ph_python *python,
+                                                  const struct ph_python_thread *thread)
 {
     size_t count;
     const struct ph_thread *threads = ph_target_threads(python->target, &count);
-    thread->name = "";
     for (size_t i = 0; i < count; i++) {
-        bool same = thread->native_id ? threads[i].tid == thread->native_id
-                                      : threads[i].fs_base && threads[i].fs_base == thread->ident;
-        if (same) {
-            thread->native_id = threads[i].tid;
-            thread->name = threads[i].name;
-            return;
-        }
+        if (threads[i].fs_base && threads[i].fs_base == thread->ident)
+            return &threads[i];
     }
+    for (size_t i = 0; i < count && thread->native_id; i++) {
+        uint64_t own = threads[i].own_tid ? threads[i].own_tid : threads[i].tid;
+        if (own == thread->native_id)
+            return &threads[i];
+    }
+    return NULL;
 }
 
 static bool read_threads(struct ph_python *python)
@@ -289,7 +293,9 @@ static bool read_threads(struct ph_python *python)
             struct ph_python_thread thread = {.address = at, .interpreter = i};
             thread.ident = ph_python_word(python, at, L->tstate.thread_id);
             thread.native_id = optional_word(python, at, L->tstate.native_thread_id);
-            match_kernel_thread(python, &thread);
+            const struct ph_thread *kernel = find_kernel_thread(python, &thread);
+            thread.native_id = kernel ? kernel->tid : thread.native_id;
+            thread.name = kernel ? kernel->name : "";
             if (!ph_array_push(&python->threads, thread))
                 return false;
             at = ph_python_word(python, at, L->tstate.next);
@@ -564,6 +570,26 @@ static enum ph_status fail_without_interpreter(const struct ph_python *python, s
         python->version[0] ? " " : "", python->version, module_name(python));
 }
 
+/* Room for what say_missing() writes. */
+enum { MISSING_BYTES = 220 };
+
+/* Which of the process's files are missing, and what to give; false where none is. */
+static bool say_missing(const struct ph_target *target, char text[MISSING_BYTES])
+{
+    const char *first = ph_target_missing_file(target, 0);
+    size_t more = 0;
+    char others[40] = "";
+    while (first && ph_target_missing_file(target, more + 1))
+        more++;
+    if (more)
+        snprintf(others, sizeof others, ", and %zu more", more);
+    snprintf(text, MISSING_BYTES,
+             "files of its process are missing (%.120s%s); give --sysroot, or --exe for the "
+             "program alone",
+             first ? first : "", others);
+    return first;
+}
+
 static enum ph_status fail_at_state(const struct ph_python *python, struct ph_error *err)
 {
     static const char *const reasons[] = {
@@ -571,11 +597,9 @@ static enum ph_status fail_at_state(const struct ph_python *python, struct ph_er
         [PH_PYTHON_STARTS] = "only starting: its interpreter state is not complete yet",
         [PH_PYTHON_ENDS] = "ending: its interpreter state is not complete any more",
     };
-    const char *missing = ph_target_missing_file(python->target, 0);
-    if (missing)
-        return ph_fail_at(err, PH_BAD_DATA, python->anchor,
-                          "Python %s is there, but files of the process are missing (%.120s); give "
-                          "--exe or --sysroot",
+    char missing[MISSING_BYTES];
+    if (say_missing(python->target, missing))
+        return ph_fail_at(err, PH_BAD_DATA, python->anchor, "Python %s is there, but %s",
                           python->version, missing);
     return ph_fail_at(err, PH_BAD_DATA, python->anchor, "Python %s is %s", python->version,
                       reasons[python->state]);
@@ -658,13 +682,9 @@ static unsigned read_build(const struct ph_python *python)
 
 static enum ph_status fail_without_runtime(struct ph_target *target, struct ph_error *err)
 {
-    const char *missing = ph_target_missing_file(target, 0);
-    if (missing)
-        return ph_fail(
-            err, PH_NOT_FOUND,
-            "no Python interpreter found, but files of the process are missing (%.120s); "
-            "give --exe or --sysroot",
-            missing);
+    char missing[MISSING_BYTES];
+    if (say_missing(target, missing))
+        return ph_fail(err, PH_NOT_FOUND, "no Python interpreter is found, but %s", missing);
     return ph_fail(err, PH_NOT_FOUND,
                    "no Python interpreter in this process (no module defines _PyRuntime or "
                    "_PyGC_generation0)");

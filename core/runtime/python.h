@@ -48,7 +48,8 @@ struct ph_python_thread {
     ph_addr address;      /* PyThreadState */
     uint32_t interpreter; /* index into interpreters */
     uint64_t ident;       /* pthread_self(), as threading.get_ident() says */
-    uint64_t native_id;   /* kernel thread id; 0 where unknown */
+    uint64_t native_id;   /* kernel thread id as seen from here, or else as the thread itself knows
+                             it; 0 where unknown */
     const char *name; /* the kernel's name of the thread; "" where unknown; owned by the target */
 };
 

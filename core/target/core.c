@@ -429,8 +429,34 @@ static bool core_holds(struct ph_target *t, ph_addr addr, size_t len)
     return source && source->file == IN_CORE && len <= source->end - addr;
 }
 
+/* What the debugger has found for a file. */
+static bool host_file_name(struct ph_target *t, uint32_t file, char local[MOST_PATH_BYTES])
+{
+    const struct ph_file *mapped = &t->files.items[file];
+    return t->host && t->host->local_path &&
+           t->host->local_path(t->host->ctx, mapped->path,
+                               t->mappings.items[mapped->first_mapping].start, local,
+                               MOST_PATH_BYTES);
+}
+
+/* Append the folder below which the debugger has found the program: its sysroot, where it has one.
+ * LLDB does not list the dynamic linker's file for a core. */
+static bool append_host_sysroot(struct ph_target *t, struct ph_str *name)
+{
+    const struct ph_mapping *executable = ph_mapping_at(t, t->entry);
+    char local[MOST_PATH_BYTES];
+    if (!executable || !host_file_name(t, executable->file, local))
+        return false;
+    const char *path = t->files.items[executable->file].path;
+    size_t len = strlen(local), path_len = strlen(path);
+    if (len <= path_len || strcmp(local + len - path_len, path) != 0)
+        return false;
+    ph_str_append_len(name, local, len - path_len);
+    return true;
+}
+
 /* The file that the user named, for the executable; else the one that the debugger has found; else
- * the path below the user's sysroot, or as it is. */
+ * the path below the debugger's sysroot; else below the user's, or as it is. */
 static bool core_file_name(struct ph_target *t, uint32_t file, unsigned i, struct ph_str *name)
 {
     const struct ph_core *core = t->core;
@@ -440,17 +466,17 @@ static bool core_file_name(struct ph_target *t, uint32_t file, unsigned i, struc
         ph_str_append(name, core->exe);
         return true;
     }
-    const struct ph_file *mapped = &t->files.items[file];
-    if (t->host && t->host->local_path &&
-        t->host->local_path(t->host->ctx, mapped->path,
-                            t->mappings.items[mapped->first_mapping].start, local, sizeof local) &&
-        i-- == 0) {
+    if (host_file_name(t, file, local) && i-- == 0) {
         ph_str_append(name, local);
         return true;
     }
-    ph_str_append(name, core->sysroot ? core->sysroot : "");
-    ph_str_append(name, mapped->path);
-    return i == 0;
+    bool below_host_sysroot = append_host_sysroot(t, name) && i-- == 0;
+    if (!below_host_sysroot) {
+        ph_str_clear(name);
+        ph_str_append(name, core->sysroot ? core->sysroot : "");
+    }
+    ph_str_append(name, t->files.items[file].path);
+    return below_host_sysroot || i == 0;
 }
 
 static void core_destroy(struct ph_target *t)

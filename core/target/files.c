@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/checked.h"
+
 /* ---- Mappings ---- */
 
 /* FNV-1a. */
@@ -81,13 +83,16 @@ const struct ph_mapping *ph_mapping_at(const struct ph_target *t, ph_addr addr)
 
 /* ---- Is it the same file? ---- */
 
-/* Whether the target's memory agrees with bytes [offset, offset + len) of the file, as far as the
- * target itself holds them. */
-static bool range_agrees(struct ph_target *t, uint32_t index, uint64_t offset, uint64_t len)
+enum agreement { NOT_HELD, SAME, DIFFERENT };
+
+/* The target's memory against bytes [offset, offset + len) of the file, as far as the target itself
+ * holds them. */
+static enum agreement compare_range(struct ph_target *t, uint32_t index, uint64_t offset,
+                                    uint64_t len)
 {
     const struct ph_file *file = &t->files.items[index];
     if (offset > file->size || len > file->size - offset)
-        return false;
+        return DIFFERENT;
     const struct ph_mapping *m;
     for (uint32_t i = file->first_mapping; i != PH_NO_MAPPING; i = m->next) {
         m = &t->mappings.items[i];
@@ -99,13 +104,48 @@ static bool range_agrees(struct ph_target *t, uint32_t index, uint64_t offset, u
             continue;
         const void *theirs = ph_target_view(t, addr, len);
         if (theirs)
-            return memcmp(theirs, file->bytes + offset, len) == 0;
+            return memcmp(theirs, file->bytes + offset, len) == 0 ? SAME : DIFFERENT;
     }
-    return true;
+    return NOT_HELD;
+}
+
+/* Where a file's code begins and ends, as offsets in it, in whole pages. */
+struct extent {
+    uint64_t start, end; /* both 0: there is none */
+};
+
+static void extend(struct extent *extent, uint64_t start, uint64_t end)
+{
+    extent->start = extent->end ? ph_min(extent->start, start) : start;
+    extent->end = ph_max(extent->end, end);
+}
+
+/* Whether the code that is mapped of a file is as long as the file's, and lies where it does. */
+static bool code_fits(struct ph_target *t, uint32_t index, size_t segment_count)
+{
+    const struct ph_file *file = &t->files.items[index];
+    struct extent mapped = {0}, held = {0};
+    const struct ph_mapping *m;
+    for (uint32_t i = file->first_mapping; i != PH_NO_MAPPING; i = m->next) {
+        m = &t->mappings.items[i];
+        const struct ph_region *region = ph_target_region_at(t, m->start);
+        if (region && (region->flags & PH_REGION_EXEC))
+            extend(&mapped, m->offset, ph_add_saturated(m->offset, m->end - m->start));
+    }
+    for (size_t i = 0; i < segment_count; i++) {
+        GElf_Phdr segment;
+        if (gelf_getphdr(file->elf, (int)i, &segment) && segment.p_type == PT_LOAD &&
+            (segment.p_flags & PF_X))
+            extend(&held, ph_page_floor(segment.p_offset),
+                   ph_page_ceil(
+                       ph_min(ph_add_saturated(segment.p_offset, segment.p_filesz), file->size)));
+    }
+    return !mapped.end || (mapped.start == held.start && mapped.end == held.end);
 }
 
 /* A file is the one that was mapped if its program headers and its notes, build id included, are
- * those in the target's memory. Neither changes when a file is stripped. */
+ * those in the target's memory. Neither changes when a file is stripped. A core may hold none of
+ * them (see coredump_filter in core(5)): then the places of its code have to do. */
 static bool agrees(struct ph_target *t, uint32_t index)
 {
     const struct ph_file *file = &t->files.items[index];
@@ -113,15 +153,15 @@ static bool agrees(struct ph_target *t, uint32_t index)
     size_t count;
     if (!file->elf || !gelf_getehdr(file->elf, &header) || elf_getphdrnum(file->elf, &count))
         return true;
-    if (!range_agrees(t, index, header.e_phoff, count * header.e_phentsize))
-        return false;
-    for (size_t i = 0; i < count; i++) {
+    enum agreement all = compare_range(t, index, header.e_phoff, count * header.e_phentsize);
+    for (size_t i = 0; all != DIFFERENT && i < count; i++) {
         GElf_Phdr segment;
-        if (gelf_getphdr(file->elf, (int)i, &segment) && segment.p_type == PT_NOTE &&
-            !range_agrees(t, index, segment.p_offset, segment.p_filesz))
-            return false;
+        if (!gelf_getphdr(file->elf, (int)i, &segment) || segment.p_type != PT_NOTE)
+            continue;
+        enum agreement note = compare_range(t, index, segment.p_offset, segment.p_filesz);
+        all = note == NOT_HELD ? all : note;
     }
-    return true;
+    return all == SAME || (all == NOT_HELD && code_fits(t, index, count));
 }
 
 /* ---- Opening ---- */
@@ -160,28 +200,39 @@ static bool map_file(struct ph_file *file, const char *name)
     return true;
 }
 
+/* other: the name of a file that was found in its place; NULL where none was. */
+static void complain(struct ph_target *t, const char *path, const struct ph_str *other)
+{
+    struct ph_str visible = {0}, instead = {0};
+    ph_str_append_visible(&visible, path, strlen(path));
+    if (other && strcmp(ph_str_text(other), path) != 0) {
+        ph_str_append_visible(&instead, other->data, other->len);
+        ph_str_append(&instead, " is ");
+    }
+    ph_target_complain(t, "%.200s: %.200s%s", ph_str_text(&visible), ph_str_text(&instead),
+                       other ? "not the file that was mapped" : "not found");
+    ph_str_free(&visible);
+    ph_str_free(&instead);
+}
+
 struct ph_file *ph_file_open(struct ph_target *t, uint32_t index)
 {
     struct ph_file *file = &t->files.items[index];
     if (file->tried)
         return file;
     file->tried = true;
-    bool other_file = false;
-    struct ph_str name = {0};
+    struct ph_str name = {0}, other = {0};
     for (unsigned i = 0; !file->bytes && t->backend->file_name(t, index, i, &name); i++) {
         if (!name.failed && map_file(file, ph_str_text(&name)) && !agrees(t, index)) {
-            other_file = true;
+            ph_str_clear(&other);
+            ph_str_append_len(&other, name.data, name.len);
             ph_file_close(file);
         }
         ph_str_clear(&name);
     }
+    if (!file->bytes)
+        complain(t, file->path, other.len ? &other : NULL);
     ph_str_free(&name);
-    if (!file->bytes) {
-        struct ph_str visible = {0};
-        ph_str_append_visible(&visible, file->path, strlen(file->path));
-        ph_target_complain(t, "%.400s: %s", ph_str_text(&visible),
-                           other_file ? "not the file that was mapped" : "not found");
-        ph_str_free(&visible);
-    }
+    ph_str_free(&other);
     return file;
 }

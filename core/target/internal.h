@@ -7,7 +7,9 @@
  *     modules.c    modules, symbols, sections
  *     loaded.c     modules as they lie in memory, where their files are out of reach
  *     live.c       a process through /proc and process_vm_readv; stop.c stops it, proc.c reads
- * /proc core.c       an ELF core; notes.c reads its notes host.c       a debugger's read callback
+ *                  /proc, refused.c says why it cannot be
+ *     core.c       an ELF core; notes.c reads its notes
+ *     host.c       a debugger's read callback
  *     debugged.c   which of these three a debugger has before it
  *
  * A backend lists the target's memory once, when it opens (regions, mappings, spans, threads), and
@@ -144,6 +146,8 @@ struct ph_backend {
     struct ph_span *(*find_span)(struct ph_target *t, ph_addr addr);
     /* See ph_target_has_run(). */
     bool (*has_run)(struct ph_target *t);
+    /* See ph_target_check_still(); NULL where it always is. */
+    enum ph_status (*check_still)(struct ph_target *t, struct ph_error *err);
     /* See ph_target_holds(); NULL where it always does. */
     bool (*holds)(struct ph_target *t, ph_addr addr, size_t len);
     /* Whether what is mapped at addr, anonymous and unreadable, is no memory; NULL where it always
@@ -251,6 +255,12 @@ enum ph_status ph_stop_process(struct ph_stop *stop, pid_t pid, const struct ph_
 void ph_stop_end(struct ph_stop *stop);
 /* Registers of a thread that is held by us; false where it is not. */
 bool ph_stop_registers(const struct ph_stop *stop, pid_t tid, ph_addr *sp, ph_addr *fs_base);
+
+/* ---- refused.c ---- */
+
+/* Fails with why the kernel does not let us look into a process, and what to do: it is not there,
+ * has ended, is part of the kernel, belongs to somebody else, or may not be traced. Reads /proc. */
+enum ph_status ph_refused(pid_t pid, struct ph_error *err) PH_MUST_USE;
 
 /* ---- notes.c ---- */
 

@@ -18,6 +18,7 @@ struct ph_live {
     int memory_fd;       /* /proc/PID/mem, or -1 */
     bool no_process_vm;  /* process_vm_readv is not allowed here (seccomp, old kernel) */
     struct ph_stop stop; /* what we stopped ourselves */
+    bool held_by_others; /* was to be stopped, and somebody had done so */
     uint64_t start_time; /* of the process, in clock ticks since boot */
     PH_ARRAY(struct switches) switches;
 };
@@ -107,13 +108,8 @@ static enum ph_status read_maps(struct ph_target *t, struct ph_error *err)
     pid_t pid = t->live->pid;
     struct ph_str maps = {0};
     if (!ph_proc_read(&maps, "/proc/%d/maps", (int)pid)) {
-        int error = errno;
         ph_str_free(&maps);
-        if (error == ENOENT || error == ESRCH)
-            return ph_fail(err, PH_NOT_FOUND, "there is no process %d", (int)pid);
-        return ph_fail(err, PH_FAILED,
-                       "cannot look into process %d: %s; run as its user or as root", (int)pid,
-                       strerror(error));
+        return ph_refused(pid, err);
     }
     bool ok = true;
     char *rest = NULL;
@@ -123,10 +119,7 @@ static enum ph_status read_maps(struct ph_target *t, struct ph_error *err)
     ph_str_free(&maps);
     if (!ok)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
-    if (!t->spans.count)
-        return ph_fail(err, PH_NOT_FOUND,
-                       "process %d has no memory: it has ended or is part of the kernel", (int)pid);
-    return PH_OK;
+    return t->spans.count ? PH_OK : ph_refused(pid, err);
 }
 
 /* Path, word size and byte order of the executable, from its ELF header in memory or on disk;
@@ -177,10 +170,25 @@ static ph_addr blocked_sp(pid_t pid, pid_t tid)
     return sp;
 }
 
+/* The last number of NSpid in the text of a thread's status: the first is the id that we see, and
+ * one follows for each PID namespace inside ours. 0 where the kernel does not say (before 4.1). */
+static uint64_t innermost_id(const char *status)
+{
+    const char *at = ph_proc_status(status, "NSpid");
+    uint64_t id = 0;
+    for (char *end; at && *at >= '0' && *at <= '9'; at = end + strspn(end, " \t"))
+        id = strtoull(at, &end, 10);
+    return id;
+}
+
 static bool add_thread(struct ph_target *t, pid_t tid)
 {
     struct ph_live *live = t->live;
     struct ph_thread thread = {.tid = (uint64_t)tid, .name = ""};
+    struct ph_str status = {0};
+    if (ph_proc_read(&status, "/proc/%d/task/%d/status", (int)live->pid, (int)tid))
+        thread.own_tid = innermost_id(ph_str_text(&status));
+    ph_str_free(&status);
     struct ph_str name = {0};
     if (ph_proc_read(&name, "/proc/%d/task/%d/comm", (int)live->pid, (int)tid) && name.len)
         thread.name = ph_arena_strndup(&t->arena, name.data, name.len - 1); /* without newline */
@@ -255,6 +263,25 @@ static bool live_has_run(struct ph_target *t)
     return !same || t->live->start_time != start_time(t->live->pid);
 }
 
+/* A byte that could be read when the target was opened; of a process without memory none can. */
+static bool has_memory(struct ph_target *t)
+{
+    unsigned char byte;
+    return read_memory(t->live, t->spans.items[0].start, &byte, 1) == 1;
+}
+
+static enum ph_status live_check_still(struct ph_target *t, struct ph_error *err)
+{
+    if (!has_memory(t))
+        return ph_fail(err, PH_NOT_FOUND, "process %d ended while it was read", (int)t->live->pid);
+    if (t->live->held_by_others && live_has_run(t))
+        return ph_fail(err, PH_FAILED,
+                       "process %d ran on while it was read, for who had stopped it let it go; "
+                       "try again",
+                       (int)t->live->pid);
+    return PH_OK;
+}
+
 /* ---- Life ---- */
 
 /* The executable's link; the path in the process's own root; the very file that is mapped, should
@@ -299,23 +326,11 @@ static void live_destroy(struct ph_target *t)
 static const struct ph_backend live_backend = {
     .fill = live_fill,
     .has_run = live_has_run,
+    .check_still = live_check_still,
     .is_guard = live_is_guard,
     .file_name = live_file_name,
     .destroy = live_destroy,
 };
-
-/* That maps can be read does not mean that memory can. */
-static enum ph_status check_access(struct ph_target *t, struct ph_error *err)
-{
-    const struct ph_span *first = &t->spans.items[0];
-    unsigned char byte;
-    if (read_memory(t->live, first->start, &byte, 1) == 1)
-        return PH_OK;
-    return ph_fail(err, PH_FAILED,
-                   "cannot read the memory of process %d; run as root, or as its user with "
-                   "kernel.yama.ptrace_scope 0",
-                   (int)t->live->pid);
-}
 
 static enum ph_status open_live(struct ph_target *t, pid_t pid, bool stop, struct ph_error *err)
 {
@@ -332,6 +347,7 @@ static enum ph_status open_live(struct ph_target *t, pid_t pid, bool stop, struc
         enum ph_status status = ph_stop_process(&live->stop, pid, t->host, err);
         if (status)
             return status;
+        live->held_by_others = live->stop.threads.count == 0;
     }
     update_switches(live); /* before the memory is read, so that no change goes unseen */
     enum ph_status status = read_maps(t, err);
@@ -339,7 +355,8 @@ static enum ph_status open_live(struct ph_target *t, pid_t pid, bool stop, struc
         return status;
     if (!read_format(t) || !add_threads(t))
         return ph_fail(err, PH_FAILED, "process %d ended, or memory ran out", (int)pid);
-    return check_access(t, err);
+    /* That maps can be read does not mean that memory can. */
+    return has_memory(t) ? PH_OK : ph_refused(pid, err);
 }
 
 enum ph_status ph_target_open_live(pid_t pid, bool stop, const struct ph_host *host,

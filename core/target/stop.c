@@ -117,7 +117,7 @@ static enum ph_status stop_all(struct ph_stop *stop, pid_t pid, const struct ph_
         struct ph_tids tids = {0};
         if (!ph_proc_tids(pid, &tids)) {
             ph_array_free(&tids.list);
-            return ph_fail(err, PH_NOT_FOUND, "there is no process %d", (int)pid);
+            return ph_refused(pid, err);
         }
         if (!before && is_held(pid, &tids)) {
             ph_array_free(&tids.list);
@@ -126,11 +126,10 @@ static enum ph_status stop_all(struct ph_stop *stop, pid_t pid, const struct ph_
         int seized = seize_new(stop, &tids);
         int error = errno;
         ph_array_free(&tids.list);
+        if (seized < 0 && error == ENOMEM)
+            return ph_fail(err, PH_NO_MEMORY, "out of memory");
         if (seized < 0)
-            return ph_fail(err, PH_FAILED,
-                           "cannot stop process %d: %s; stop it yourself, run as root, or "
-                           "read it as it runs",
-                           (int)pid, strerror(error));
+            return ph_refused(pid, err);
         if (seized == 0)
             return PH_OK;
         struct timespec deadline;

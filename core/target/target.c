@@ -71,6 +71,11 @@ bool ph_target_has_run(struct ph_target *t)
     return t->backend->has_run(t) || (t->ask_host && !ph_debugged_still_agrees(t));
 }
 
+enum ph_status ph_target_check_still(struct ph_target *t, struct ph_error *err)
+{
+    return t->backend->check_still ? t->backend->check_still(t, err) : PH_OK;
+}
+
 /* ---- Regions and threads ---- */
 
 bool ph_region_add(struct ph_target *t, ph_addr start, ph_addr end, unsigned flags,

@@ -48,7 +48,8 @@ struct ph_module {
 };
 
 struct ph_thread {
-    uint64_t tid;     /* kernel thread id */
+    uint64_t tid;     /* kernel thread id, as seen from here */
+    uint64_t own_tid; /* as the thread itself knows it, in its PID namespace; 0 where unknown */
     ph_addr fs_base;  /* thread pointer (x86-64 fs_base); 0 where unknown (live without ptrace) */
     ph_addr sp;       /* stack pointer; 0 where unknown */
     const char *name; /* comm; "" where unknown; owned by the target */
@@ -96,6 +97,10 @@ const struct ph_target_info *ph_target_info(const struct ph_target *t);
  * read is stale and the target must be closed and opened again. Live: compares start time and the
  * context-switch counts of all threads. Core: never. Remote: what the host says. */
 bool ph_target_has_run(struct ph_target *t);
+/* Whether all that was read so far is of one process at one moment: fails with one line where a
+ * live process has ended meanwhile, or ran because whoever had stopped it before us let it go on.
+ * Cores and remote processes: always. */
+enum ph_status ph_target_check_still(struct ph_target *t, struct ph_error *err) PH_MUST_USE;
 
 /*
  * What a debugger says of a process that only it can reach, such as one on another machine. All of

@@ -47,7 +47,7 @@ def pytest_report_header(config):
 
 
 RESULTS = []
-PYTHON_PARAMETERS = ("python", "shared_python", "some_python")
+PYTHON_PARAMETERS = ("python", "shared_python", "some_python", "linked_python")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -86,6 +86,9 @@ def pytest_generate_tests(metafunc):
     if "some_python" in metafunc.fixturenames:
         some = targets.representatives(pythons(config))
         metafunc.parametrize("some_python", some, ids=lambda p: p.name, scope="session", indirect=True)
+    if "linked_python" in metafunc.fixturenames:
+        linked = targets.of_each_linking(pythons(config))
+        metafunc.parametrize("linked_python", linked, ids=lambda p: p.name, scope="session", indirect=True)
     if "host" in metafunc.fixturenames:
         metafunc.parametrize("host", available_hosts(config), ids=lambda h: h.name)
     if "debugger" in metafunc.fixturenames:
@@ -108,6 +111,11 @@ def shared_python(request):
 
 @pytest.fixture(scope="session")
 def some_python(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def linked_python(request):
     return request.param
 
 

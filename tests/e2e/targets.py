@@ -99,6 +99,13 @@ def representatives(pythons):
     return [p for version, p in sorted(kinds.items()) if version in REPRESENTATIONS or version == max(kinds)]
 
 
+def of_each_linking(pythons):
+    """Those, and this machine's plain interpreters that are all in the executable."""
+    static = [p for p in pythons if not p.root and not p.flavours and not p.environment and not p.libpython()
+              and not any(name in p.name for name in supply.FOREIGN)]
+    return representatives(pythons) + static
+
+
 def stripped_copy(python, directory):
     """The same interpreter without symbols and debug info, in `directory`."""
     copy = python.variant("stripped", {"PYTHONHOME": python.prefix, "LD_LIBRARY_PATH": str(directory)})

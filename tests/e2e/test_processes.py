@@ -57,7 +57,7 @@ def test_forked(cli, forked, tmp_path):
         check_list(cli, process, tmp_path)
     assert forked.child.pid != forked.pid
     assert thread_ids(info(cli, forked, tmp_path)) == forked.threads()
-    assert len(info(cli, forked.child, tmp_path)["interpreters"][0]["threads"]) == 1
+    assert thread_ids(info(cli, forked.child, tmp_path)) == forked.child.threads() == [forked.child.pid]
 
 
 def test_parent_and_child_in_one_debugger(batch, forked, tmp_path):
