@@ -485,7 +485,7 @@ static void add_allocation(const struct cost *c, ph_addr start, uint64_t bytes)
     c->sum->blocks++;
 }
 
-/* What the entries of each table hold besides themselves. */
+/* What an entry of a table holds besides itself; NULL for the table of domains. */
 typedef void (*held_fn)(const struct cost *c, const struct ph_hashtable_entry *entry);
 
 static void add_trace_data(const struct cost *c, const struct ph_hashtable_entry *entry)
@@ -517,12 +517,14 @@ static enum ph_status add_table(const struct cost *c, const struct ph_hashtable 
     struct ph_hashtable_entry entry;
     if (!table->address)
         return PH_OK;
-    c->sum->reported += ph_hashtable_bytes(c->python, table);
+    if (held) /* CPython forgets the table of domains */
+        c->sum->reported += ph_hashtable_bytes(c->python, table);
     add_allocation(c, table->address, (uint64_t)c->python->layout.hashtable.size);
     add_allocation(c, table->buckets, table->bucket_count * ph_word_bytes(c->python));
     while (ph_hashtable_next(c->python, table, &walk, &entry)) {
         add_allocation(c, entry.address, ph_hashtable_entry_bytes(c->python, table));
-        held(c, &entry);
+        if (held)
+            held(c, &entry);
         if (walk.seen % LOOK == 0 && ph_host_interrupted(host))
             return PH_INTERRUPTED;
     }
@@ -543,12 +545,6 @@ static enum ph_status add_domains(const struct cost *c, const struct ph_hashtabl
     return status;
 }
 
-static void add_nothing(const struct cost *c, const struct ph_hashtable_entry *entry)
-{
-    (void)c;
-    (void)entry;
-}
-
 enum ph_status ph_trace_cost_measure(const struct ph_heap *heap,
                                      const struct ph_tracemalloc *tracemalloc,
                                      const struct ph_host *host, struct ph_trace_cost *out,
@@ -562,7 +558,7 @@ enum ph_status ph_trace_cost_measure(const struct ph_heap *heap,
     if (!status)
         status = add_table(&c, &tracemalloc->filenames, add_filename, host);
     if (!status)
-        status = add_table(&c, &tracemalloc->domains, add_nothing, host);
+        status = add_table(&c, &tracemalloc->domains, NULL, host);
     if (!status)
         status = add_domains(&c, &tracemalloc->domains, host);
     return status ? fail(status, err) : PH_OK;
