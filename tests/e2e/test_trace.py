@@ -3,6 +3,7 @@ import collections
 import json
 
 import differences
+import embedding
 import pytest
 import targets
 
@@ -71,31 +72,137 @@ def check_types(truth, document):
                               for place, count in sorted(own.items()) if want[place] != count])
 
 
-def check_all(host, process, truth, directory):
+def check_sums(host, process, directory):
     documents = ask(host, process, QUESTIONS, directory)
     for group, document in zip(GROUPS, documents):
-        check_sites(group, truth[group], document)
-    check_state(truth, documents[0])
-    check_types(truth, documents[0])
+        check_sites(group, process.truth.data[group], document)
+    check_state(process.truth.data, documents[0])
+    return documents[0]
 
 
 @pytest.fixture(scope="module")
 def traced(python, tmp_path_factory):
+    if python.version < (3,):
+        pytest.skip("2.7 has no tracemalloc")
     process = start(python, 10, tmp_path_factory)
     yield process
     process.close()
 
 
-@pytest.mark.minor(*range(6, 16))
-def test_sums(cli, python, traced, tmp_path):
-    check_all(cli, traced, traced.truth.data, tmp_path)
+def test_sums_and_types(cli, traced, tmp_path):
+    check_types(traced.truth.data, check_sums(cli, traced, tmp_path))
 
 
-@pytest.mark.minor(*range(6, 16))
-def test_objects(batch, python, traced, tmp_path):
+def test_objects(batch, traced, tmp_path):
     objects = traced.truth.data["objects"][::7] + traced.truth.data["objects"][-3:]
-    for (address, name, frames), document in zip(objects, ask(batch, traced, [["trace", o[0], "--json"] for o in objects], tmp_path)):
+    lines = [["trace", address, "--json"] for address, _, _ in objects]
+    for (address, name, frames), document in zip(objects, ask(batch, traced, lines, tmp_path)):
         assert (document["address"], document["type"]) == (address, name)
         site, = document["sites"]
         assert [[frame["file"], frame["line"]] for frame in site["traceback"]] == frames
         assert site["types"] == [{"type": name, "count": 1, "bytes": site["bytes"]}]
+
+
+def test_core(cli, some_python, tmp_path_factory, tmp_path):
+    core = start(some_python, 10, tmp_path_factory).core()
+    check_types(core.truth.data, check_sums(cli, core, tmp_path))
+    core.close()
+
+
+def test_from_the_start(cli, some_python, tmp_path_factory, tmp_path):
+    """Everything is traced, the interpreter's own start too."""
+    process = start(some_python.variant("traced", {"PYTHONTRACEMALLOC": "25"}), "environment", tmp_path_factory)
+    check_types(process.truth.data, check_sums(cli, process, tmp_path))
+    process.close()
+
+
+def test_stripped(cli, some_python, tmp_path_factory, tmp_path):
+    copy = targets.stripped_copy(some_python, tmp_path_factory.mktemp("stripped"))
+    process = start(copy, 1, tmp_path_factory)
+    check_types(process.truth.data, check_sums(cli, process, tmp_path))
+    process.close()
+
+
+def test_hidden_symbols(cli, some_python, tmp_path_factory, tmp_path):
+    if not embedding.possible(some_python):
+        pytest.skip("%s has no static library" % some_python.name)
+    python = embedding.build(some_python, tmp_path_factory.mktemp("hidden"), "nameless")
+    process = start(python, 10, tmp_path_factory)
+    check_sums(cli, process, tmp_path)
+    process.close()
+
+
+@pytest.mark.parametrize("how", ["off", "stopped"])
+def test_where_it_is_off(cli, some_python, how, tmp_path_factory, tmp_path):
+    process = start(some_python, how, tmp_path_factory)
+    document, = ask(cli, process, [["trace", "--json"]], tmp_path)
+    assert document["sites"] is None and document["tracing"] is False
+    for text in (document["reason"], cli.call(process, ["trace"]).out):
+        assert "is off" in text and "-X tracemalloc=25" in text and "PYTHONTRACEMALLOC" in text and "tracemalloc.start" in text
+    process.close()
+
+
+def test_2_7_has_none(cli, tmp_path_factory, tmp_path):
+    old = [p for p in targets.found_pythons() if p.version < (3,) and p.supported()]
+    if not old:
+        pytest.skip("no 2.7 here")
+    process = targets.PythonProcess(old[0], "small.py", tmp_path_factory.mktemp("small"))
+    document, = ask(cli, process, [["trace", "--json"]], tmp_path)
+    assert document["sites"] is None and "no tracemalloc" in document["reason"]
+    process.close()
+
+
+@pytest.fixture(scope="module")
+def newest(newest_python, tmp_path_factory):
+    process = start(newest_python, 5, tmp_path_factory)
+    yield process
+    process.close()
+
+
+def test_filters(cli, newest, tmp_path):
+    whole, domain, nodes, none = ask(cli, newest, [
+        ["trace", "--json", "--limit", "0"],
+        ["trace", "--json", "--limit", "0", "--domain", "389047"],
+        ["trace", "--json", "--limit", "0", "--type", "__main__.N*"],
+        ["trace", "--json", "--domain", "12"]], tmp_path)
+    assert domain["total"]["count"] == 20 and none["sites"] == [] and none["total"]["bytes"] == 0
+    rows = {row["type"] for site in nodes["sites"] for row in site["types"]}
+    assert "__main__.Node" in rows and rows <= {"__main__.Node", "(buffer of __main__.Node)"}
+    for row in rows:
+        of_whole, of_nodes = (sum(r["bytes"] for site in document["sites"] for r in site["types"] if r["type"] == row)
+                              for document in (whole, nodes))
+        assert of_whole == of_nodes
+    assert whole["domains"] == domain["domains"] == none["domains"]
+
+
+def test_large_buffers_are_found(cli, newest, tmp_path):
+    """Where a buffer that belongs to an object was allocated, from the object and from inside the buffer."""
+    truth = {name: address for address, name, _ in newest.truth.data["objects"]}
+    document, = ask(cli, newest, [["trace", truth["bytearray"], "--json"]], tmp_path)
+    buffer, = document["buffers"]
+    assert buffer["bytes"] >= 1000 and buffer["file"] == document["sites"][0]["file"]
+    inside = hex(int(buffer["block"], 16) + 500)
+    document, = ask(cli, newest, [["trace", inside, "--json"]], tmp_path)
+    assert document["sites"][0]["block"] == buffer["block"]
+
+
+def test_hosts_agree(debugger, cli, newest, tmp_path):
+    address = newest.truth.data["objects"][0][0]
+    lines = [["trace"], ["trace", "--group-by", "filename"], ["trace", "--group-by", "traceback", "--limit", "100"],
+             ["trace", address]]
+    lines += [line + ["--json"] for line in lines]
+    assert debugger.run(newest, lines, tmp_path) == cli.run(newest, lines, tmp_path)
+
+
+@pytest.mark.parametrize("words", [["--group-by", "type"], ["0x10", "--group-by", "filename"], ["0x10", "--domain", "1"],
+                                   ["--domain", "0x100000000"], ["0x10", "0x20"]])
+def test_usage(cli, newest, words):
+    outcome = cli.call(newest, ["trace", *words])
+    assert outcome.status == 2 and outcome.out == "" and outcome.err.count("\n") == 1
+
+
+def test_addresses_of_nothing(cli, newest):
+    outcome = cli.call(newest, ["trace", "0x10"])
+    assert outcome.status == 1 and outcome.out == "" and "not mapped" in outcome.err
+    outcome = cli.call(newest, ["trace", newest.truth.data["untraced"]])
+    assert outcome.status == 0 and "while tracemalloc was not on" in outcome.out

@@ -3,9 +3,13 @@
 usage: traced.py TRUTH HOW    HOW is the number of frames to start with, "environment" where tracemalloc runs already,
                               "off" or "stopped"
 """
-import ctypes
 import sys
-import tracemalloc
+
+try:
+    import tracemalloc
+except ImportError:  # in a program that hides its symbols it finds no pickle, which it does not need here
+    sys.modules["pickle"] = sys
+    import tracemalloc
 
 HOW = sys.argv[2]
 if HOW == "stopped":
@@ -13,6 +17,10 @@ if HOW == "stopped":
 elif HOW.isdigit():
     tracemalloc.start(int(HOW))
 
+try:
+    import ctypes
+except ImportError:  # in a program that hides its symbols
+    ctypes = None
 import traced_truth
 
 
@@ -60,19 +68,18 @@ def build():
 
 def track(domain, count):
     """Blocks of a domain of its own, as an extension module has them."""
+    trace = getattr(ctypes.pythonapi, "PyTraceMalloc_Track", None) or ctypes.pythonapi._PyTraceMalloc_Track
+    trace.argtypes = [ctypes.c_uint, ctypes.c_size_t, ctypes.c_size_t]
     blocks = [ctypes.create_string_buffer(100 + number) for number in range(count)]
     for number, block in enumerate(blocks):
-        TRACK(domain, ctypes.addressof(block), 100 + number)
+        trace(domain, ctypes.addressof(block), 100 + number)
     return blocks
 
-
-TRACK = getattr(ctypes.pythonapi, "PyTraceMalloc_Track", None) or ctypes.pythonapi._PyTraceMalloc_Track
-TRACK.argtypes = [ctypes.c_uint, ctypes.c_size_t, ctypes.c_size_t]
 
 KEPT = build()
 NAMESPACE = {}
 eval(compile("exec('ODD = [object() for _ in range(50)]', NAMESPACE)", "odd\nname \u20ac \udc80.py", "eval"))
-if tracemalloc.is_tracing():
+if ctypes and tracemalloc.is_tracing():
     TRACKED = [track(389047, 20), track(7, 1)]
 if HOW == "stopped":
     tracemalloc.stop()

@@ -5,7 +5,6 @@ traced to lines of this file where the parent never comes; these traces are left
 for reuse are used up before, for tracemalloc takes reuse for an allocation.
 """
 import _tracemalloc
-import ctypes
 import gc
 import json
 import os
@@ -13,14 +12,14 @@ import sys
 import traceback
 import tracemalloc
 
-FORK = ctypes.PyDLL(None).fork
-FORK.restype = None
-READ = ctypes.PyDLL(None).read
-STDIN_NOWHERE_ONE = (0, 0, 1)
+try:
+    from host import fork as FORK  # lent by the program around the interpreter (embed.c)
+except ImportError:
+    import ctypes
+    FORK = ctypes.PyDLL(None).fork
+    FORK.restype = None
+READ, ROOM = sys.stdin.buffer.raw.readinto, bytearray(1)
 MANAGED_DICT = 1 << 4
-if sys.version_info[:2] == (3, 11):
-    BLOCK = ctypes.pythonapi._PyTraceMalloc_GetTraceback
-    BLOCK.argtypes, BLOCK.restype = [ctypes.c_uint, ctypes.c_size_t], ctypes.py_object
 MEMORY, TRACES, PID = tracemalloc.get_tracemalloc_memory, _tracemalloc._get_traces, os.getpid
 THIS = sys._getframe().f_code.co_filename
 
@@ -37,22 +36,24 @@ def park(path, samples):
         memory = MEMORY()
         traces = TRACES()
         objects = gc.get_objects()
-        lines = range(memory_line(), memory_line() + 2)
-        os.write(1, write_truth(path, memory, [t for t in traces if not is_of(t, lines)], objects, samples))
+        os.write(1, write_truth(path, memory, [t for t in traces if not is_own(t)], objects, samples))
         os._exit(0)
-    READ(*STDIN_NOWHERE_ONE)
+    READ(ROOM)
     return used_up
 
 
 def memory_line():
-    code = park.__code__
-    with open(code.co_filename) as source:
+    with open(THIS) as source:
         return next(n for n, line in enumerate(source, 1) if line.strip() == "memory = MEMORY()")
 
 
-def is_of(trace, lines):
+LINE = memory_line()
+
+
+def is_own(trace):
+    """Whether the block is of the child's first two calls."""
     filename, line = trace[2][0]
-    return filename == THIS and line in lines
+    return filename == THIS and line in (LINE, LINE + 1)
 
 
 def write_truth(path, *measured):
@@ -85,6 +86,7 @@ def measure(memory, traces, objects, samples):
         "domains": sorted([domain, count, size] for domain, (count, size) in domains.items()),
         "objects": [[hex(id(o)), type_name(type(o)), frames(traceback_of(o))] for o in samples],
         "places": found,
+        "untraced": hex(id(tracemalloc.__dict__)),
     }
 
 
@@ -95,7 +97,9 @@ def statistics(snapshot, key):
 def traceback_of(o):
     """3.11 forgets the words before an object that are for its __dict__; there its block is asked for by address."""
     if sys.version_info[:2] == (3, 11) and type(o).__flags__ & MANAGED_DICT:
-        found = BLOCK(0, id(o) - 4 * ctypes.sizeof(ctypes.c_void_p))
+        block = ctypes.pythonapi._PyTraceMalloc_GetTraceback
+        block.argtypes, block.restype = [ctypes.c_uint, ctypes.c_size_t], ctypes.py_object
+        found = block(0, id(o) - 4 * ctypes.sizeof(ctypes.c_void_p))
         return tracemalloc.Traceback(found) if found else None
     return tracemalloc.get_object_traceback(o)
 
