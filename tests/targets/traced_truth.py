@@ -17,7 +17,6 @@ try:
 except ImportError:
     import ctypes
     FORK = ctypes.PyDLL(None).fork
-    FORK.restype = None
 READ, ROOM = sys.stdin.buffer.raw.readinto, bytearray(1)
 MANAGED_DICT = 1 << 4
 MEMORY, TRACES, PID = tracemalloc.get_tracemalloc_memory, _tracemalloc._get_traces, os.getpid
@@ -30,7 +29,8 @@ def park(path, samples):
     gc.disable()
     used_up = [[number + 10 ** 6] for number in range(1000)]
     parent = PID()
-    FORK()
+    for call in (PID, FORK):  # a number is allocated at that line before the fork, as fork's result is in the parent alone
+        call()
     pid = PID()
     if pid != parent:
         memory = MEMORY()
