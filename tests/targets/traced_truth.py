@@ -14,6 +14,7 @@ import tracemalloc
 
 try:
     from host import fork as FORK  # lent by the program around the interpreter (embed.c)
+    ctypes = None
 except ImportError:
     import ctypes
     FORK = ctypes.PyDLL(None).fork
@@ -96,7 +97,7 @@ def statistics(snapshot, key):
 
 def traceback_of(o):
     """3.11 forgets the words before an object that are for its __dict__; there its block is asked for by address."""
-    if sys.version_info[:2] == (3, 11) and type(o).__flags__ & MANAGED_DICT:
+    if ctypes and sys.version_info[:2] == (3, 11) and type(o).__flags__ & MANAGED_DICT:
         block = ctypes.pythonapi._PyTraceMalloc_GetTraceback
         block.argtypes, block.restype = [ctypes.c_uint, ctypes.c_size_t], ctypes.py_object
         found = block(0, id(o) - 4 * ctypes.sizeof(ctypes.c_void_p))
