@@ -83,6 +83,7 @@ static size_t name_heap_type(struct ph_objects *objects, const uint8_t *at, cons
         ph_str_append_visible(out, tp_name, tail);
     }
     size_t module_len = out->len ? out->len - 1 : 0;
+    out->failed |= text.failed;
     ph_str_clear(&text);
     ph_addr qualname = ph_load_ptr(
         objects->python,
@@ -93,6 +94,7 @@ static size_t name_heap_type(struct ph_objects *objects, const uint8_t *at, cons
         size_t tail = tail_start(tp_name, len);
         ph_str_append_visible(out, tp_name + tail, len - tail);
     }
+    out->failed |= text.failed;
     ph_str_free(&text);
     return module_len;
 }
