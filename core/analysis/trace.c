@@ -144,6 +144,21 @@ static int by_address(const void *a, const void *b)
     return (x->domain > y->domain) - (x->domain < y->domain);
 }
 
+/* Put the blocks in order, each once: only a damaged table, whose chains run in circles, leads to
+ * one again. */
+static void sort_once(struct ph_traces *t)
+{
+    uint32_t kept = 0;
+    if (t->blocks.count)
+        qsort(t->blocks.items, t->blocks.count, sizeof *t->blocks.items, by_address);
+    for (uint32_t i = 0; i < t->blocks.count; i++) {
+        if (!kept || by_address(&t->blocks.items[kept - 1], &t->blocks.items[i]) != 0)
+            t->blocks.items[kept++] = t->blocks.items[i];
+    }
+    t->damaged += t->blocks.count - kept;
+    t->blocks.count = kept;
+}
+
 /* ---- what lies in the blocks ---- */
 
 /* The last block that begins at an address or before it; NULL where none does. */
@@ -249,10 +264,10 @@ enum ph_status ph_traces_read(struct ph_heap *heap, const struct ph_host *host,
     if (!out->source.tracing)
         return PH_OK;
     enum ph_status status = read_tables(&r);
-    if (!status && out->blocks.count)
-        qsort(out->blocks.items, out->blocks.count, sizeof *out->blocks.items, by_address);
-    if (!status)
+    if (!status) {
+        sort_once(out);
         status = place_all(&r);
+    }
     if (!status)
         return PH_OK;
     ph_traces_free(out);
@@ -446,9 +461,8 @@ enum ph_status ph_trace_sites_make(const struct ph_traces *traces, enum ph_trace
     bool ok = types && site_of;
     for (uint32_t i = 0; ok && i < traces->blocks.count; i++) {
         const struct ph_trace_block *block = &traces->blocks.items[i];
-        ok = add_to_domain(out, block) &&
-             (!accepts(filter, types, block) ||
-              add_block(out, &sums, site_of[block->traceback], block));
+        ok = add_to_domain(out, block) && (!accepts(filter, types, block) ||
+                                           add_block(out, &sums, site_of[block->traceback], block));
     }
     if (ok) {
         order_sites(out);
@@ -510,8 +524,8 @@ static void add_filename(const struct cost *c, const struct ph_hashtable_entry *
         add_allocation(c, entry->key, len + 1);
 }
 
-static enum ph_status add_table(const struct cost *c, const struct ph_hashtable *table, held_fn held,
-                                const struct ph_host *host)
+static enum ph_status add_table(const struct cost *c, const struct ph_hashtable *table,
+                                held_fn held, const struct ph_host *host)
 {
     struct ph_hashtable_walk walk = {0};
     struct ph_hashtable_entry entry;

@@ -15,11 +15,11 @@
 enum ph_trace_content { PH_TRACE_RAW, PH_TRACE_OBJECT, PH_TRACE_BUFFER };
 
 struct ph_trace_block {
-    ph_addr address; /* of the block as the allocator gave it: before an object's GC header */
-    uint64_t bytes;  /* that were asked for */
-    uint32_t domain; /* 0 is Python's own; extension modules number theirs */
+    ph_addr address;    /* of the block as the allocator gave it: before an object's GC header */
+    uint64_t bytes;     /* that were asked for */
+    uint32_t domain;    /* 0 is Python's own; extension modules number theirs */
     uint32_t traceback; /* index into tracebacks */
-    uint32_t type;      /* id of the object's type, or of the buffer's owner's; none for raw memory */
+    uint32_t type; /* id of the object's type, or of the buffer's owner's; none for raw memory */
     enum ph_trace_content content;
 };
 

@@ -238,6 +238,12 @@ static void say_untested(struct ph_doc *doc, const struct ph_python *python)
 
 void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap)
 {
+    ph_doc_skipped_with(doc, heap, NULL, 0);
+}
+
+void ph_doc_skipped_with(struct ph_doc *doc, const struct ph_heap *heap, const char *what,
+                         uint64_t count)
+{
     const struct ph_target *target = heap->objects.python->target;
     const struct ph_python *python = heap->objects.python;
     bool any = false;
@@ -256,6 +262,7 @@ void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap)
     skipped(doc, &any, "memory pools whose free list is damaged", heap->blocks.damaged_count);
     skipped(doc, &any, "heaps of malloc whose chunks do not lead to their end",
             heap->chunks.damaged_count);
+    skipped(doc, &any, what, count);
     if (any)
         ph_doc_array_end(doc);
 }

@@ -31,6 +31,9 @@ void ph_doc_python(struct ph_doc *doc, const struct ph_python *python);
 /* "skipped": what was passed over, as JSON and as one line each; nothing where all was read. Last
  * in a document. */
 void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap);
+/* The same, with what the command itself passed over. */
+void ph_doc_skipped_with(struct ph_doc *doc, const struct ph_heap *heap, const char *what,
+                         uint64_t count);
 
 /* Text that has to live as long as the document's tables: the words of one row. */
 struct ph_row_text {

@@ -59,7 +59,8 @@ static void write_total_frames(struct ph_doc *doc, const struct ph_trace_traceba
         ph_doc_null(doc, "total_frames", NULL);
 }
 
-static void write_sums(struct ph_doc *doc, const struct ph_traces *t,
+/* False: out of memory. */
+static bool write_sums(struct ph_doc *doc, const struct ph_traces *t,
                        const struct ph_trace_sum *sums, uint32_t count)
 {
     struct ph_str name = {0};
@@ -74,10 +75,12 @@ static void write_sums(struct ph_doc *doc, const struct ph_traces *t,
         ph_doc_object_end(doc);
     }
     ph_doc_array_end(doc);
+    bool ok = !name.failed;
     ph_str_free(&name);
+    return ok;
 }
 
-static void write_site(struct ph_doc *doc, const struct ph_traces *t,
+static bool write_site(struct ph_doc *doc, const struct ph_traces *t,
                        const struct ph_trace_sites *sites, const struct ph_trace_site *site,
                        enum ph_trace_group group)
 {
@@ -93,12 +96,12 @@ static void write_site(struct ph_doc *doc, const struct ph_traces *t,
     if (group == PH_TRACE_BY_FILE)
         ph_doc_null(doc, "traceback", NULL);
     else
-        write_traceback(doc, t, site->traceback,
-                        group == PH_TRACE_BY_TRACEBACK
-                            ? t->tracebacks.items[site->traceback].frame_count
-                            : 1);
-    write_sums(doc, t, &sites->sums.items[site->first_sum], site->sum_count);
+        write_traceback(
+            doc, t, site->traceback,
+            group == PH_TRACE_BY_TRACEBACK ? t->tracebacks.items[site->traceback].frame_count : 1);
+    bool ok = write_sums(doc, t, &sites->sums.items[site->first_sum], site->sum_count);
     ph_doc_object_end(doc);
+    return ok;
 }
 
 /* ---- the text of the sites ---- */
@@ -145,8 +148,7 @@ static bool push_site(struct rows *r, uint32_t at)
         ok = push_row(r, ROW_CALLER, at, i);
     for (uint32_t i = 0; ok && i < types; i++)
         ok = push_row(r, ROW_SUM, at, site->first_sum + i);
-    return ok &&
-           (types == site->sum_count || push_row(r, ROW_MORE, at, site->sum_count - types));
+    return ok && (types == site->sum_count || push_row(r, ROW_MORE, at, site->sum_count - types));
 }
 
 static void append_site(struct rows *r, const struct ph_trace_site *site)
@@ -180,8 +182,8 @@ static unsigned text_row(void *ctx, uint64_t i, struct ph_value *values)
         break;
     case ROW_CALLER:
         ph_str_append(&r->text, "from ");
-        append_frame(&r->traces,
-                     ph_trace_innermost(&r->traces, site->traceback) + row->index, &r->text);
+        append_frame(&r->traces, ph_trace_innermost(&r->traces, site->traceback) + row->index,
+                     &r->text);
         break;
     case ROW_SUM:
         append_sum(r, &r->sites.sums.items[row->index]);
@@ -230,14 +232,13 @@ static void write_off(struct ph_doc *doc, const struct ph_tracemalloc *source)
                             "off, next time " HOW_TO_TURN_ON ".");
 }
 
-static void write_damaged(struct ph_doc *doc, const struct ph_traces *t)
+static void write_incomplete(struct ph_doc *doc, const struct ph_tracemalloc *source)
 {
-    char count[32];
-    if (!t->damaged)
-        return;
-    ph_doc_count(doc, "damaged", NULL, (int64_t)t->damaged);
-    ph_doc_line(doc, "Left out: %s traces that could not be read",
-                ph_format_count(count, (int64_t)t->damaged));
+    ph_doc_bool(doc, "incomplete", NULL, true);
+    ph_doc_line(doc, "tracemalloc is on, but %s.",
+                source->has_totals ? "some of its tables are damaged or just being changed"
+                                   : "no table of traces was found: it is empty, damaged, "
+                                     "or just being changed");
 }
 
 /* ---- top sites ---- */
@@ -281,8 +282,7 @@ static void write_traced(struct ph_doc *doc, const struct rows *r)
     ph_doc_object_end(doc);
     if (source->has_totals)
         ph_doc_line(doc, "At the peak %s were traced", ph_format_bytes(bytes, source->peak_bytes));
-    ph_doc_line(doc, "tracemalloc itself takes %s",
-                ph_format_bytes(bytes, r->cost.allocated));
+    ph_doc_line(doc, "tracemalloc itself takes %s", ph_format_bytes(bytes, r->cost.allocated));
 }
 
 static enum ph_trace_group group_of(const struct ph_options *options)
@@ -318,19 +318,26 @@ static enum ph_status make_sites(struct rows *r, const struct ph_options *option
     r->group = group_of(options);
     enum ph_status status =
         ph_trace_cost_measure(r->traces.heap, &r->traces.source, host, &r->cost, err);
-    return status ? status
-                  : ph_trace_sites_make(&r->traces, r->group, &filter, &r->sites, err);
+    return status ? status : ph_trace_sites_make(&r->traces, r->group, &filter, &r->sites, err);
 }
 
-/* The document takes the rows. */
-static void write_top(struct ph_doc *doc, struct rows *r, uint64_t shown)
+/* The sites as JSON, and the rows that show them as text. False: out of memory. */
+static bool write_sites(struct ph_doc *doc, struct rows *r, uint64_t shown)
 {
     static const char *const words[] = {"lineno", "filename", "traceback"};
+    bool ok = true;
     ph_doc_text(doc, "group_by", NULL, words[r->group]);
     ph_doc_array_begin(doc, "sites");
-    for (uint32_t i = 0; i < shown; i++)
-        write_site(doc, &r->traces, &r->sites, &r->sites.items.items[i], r->group);
+    for (uint32_t i = 0; ok && i < shown; i++) {
+        ok = write_site(doc, &r->traces, &r->sites, &r->sites.items.items[i], r->group) &&
+             push_site(r, i);
+    }
     ph_doc_array_end(doc);
+    return ok;
+}
+
+static void write_rows(struct ph_doc *doc, struct rows *r)
+{
     ph_doc_table(doc, &(struct ph_table){
                           .columns = columns,
                           .column_count = sizeof columns / sizeof *columns,
@@ -340,27 +347,24 @@ static void write_top(struct ph_doc *doc, struct rows *r, uint64_t shown)
                           .free_ctx = free_rows,
                           .flags = r->items.count ? 0 : PH_TABLE_NO_HEADER,
                       });
-    write_total(doc, &r->sites, shown);
-    write_domains(doc, &r->sites);
-    write_traced(doc, r);
-    write_damaged(doc, &r->traces);
 }
 
+/* Once it succeeds the document has the rows. */
 static enum ph_status answer_top(struct ph_doc *doc, struct rows *r,
                                  const struct ph_invocation *inv, const struct ph_host *host,
                                  struct ph_error *err)
 {
     enum ph_status status = make_sites(r, &inv->options, host, err);
-    uint64_t shown = ph_rows_shown(inv, r->sites.items.count);
-    for (uint32_t i = 0; !status && i < shown; i++) {
-        if (!push_site(r, i))
-            status = ph_fail(err, PH_NO_MEMORY, "out of memory");
-    }
     if (status)
-        free_rows(r);
-    else
-        write_top(doc, r, shown);
-    return status;
+        return status;
+    uint64_t shown = ph_rows_shown(inv, r->sites.items.count);
+    if (!write_sites(doc, r, shown))
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    write_rows(doc, r);
+    write_total(doc, &r->sites, shown);
+    write_domains(doc, &r->sites);
+    write_traced(doc, r);
+    return PH_OK;
 }
 
 /* ---- one address ---- */
@@ -381,13 +385,10 @@ static void write_block(struct ph_doc *doc, const struct ph_traces *t,
 static void write_frames_text(struct ph_doc *doc, const struct ph_traces *t, uint32_t index)
 {
     const struct ph_trace_traceback *traceback = &t->tracebacks.items[index];
-    struct ph_str text = {0};
     for (uint32_t i = traceback->frame_count; i-- > 0;) {
-        ph_str_clear(&text);
-        append_frame(t, &t->frames.items[traceback->first_frame + i], &text);
-        ph_doc_line(doc, "  %s", ph_str_text(&text));
+        const struct ph_trace_frame *frame = &t->frames.items[traceback->first_frame + i];
+        ph_doc_line(doc, "  %s:%" PRIu32, t->files.items[frame->file], frame->line);
     }
-    ph_str_free(&text);
     if (traceback->total_frames > traceback->frame_count ||
         (!traceback->total_frames && traceback->frame_count == t->source.max_frames))
         ph_doc_line(doc, "tracemalloc kept the innermost %" PRIu32 " frames%s",
@@ -396,7 +397,7 @@ static void write_frames_text(struct ph_doc *doc, const struct ph_traces *t, uin
 }
 
 /* The block of which an answer is about: what its only site is. */
-static void write_only_site(struct ph_doc *doc, const struct ph_traces *t,
+static bool write_only_site(struct ph_doc *doc, const struct ph_traces *t,
                             const struct ph_trace_block *block)
 {
     char bytes[32];
@@ -404,12 +405,13 @@ static void write_only_site(struct ph_doc *doc, const struct ph_traces *t,
     ph_doc_array_begin(doc, "sites");
     ph_doc_object_begin(doc, NULL);
     write_block(doc, t, block);
-    write_sums(doc, t, &sum, 1);
+    bool ok = write_sums(doc, t, &sum, 1);
     ph_doc_object_end(doc);
     ph_doc_array_end(doc);
     ph_doc_line(doc, "was allocated with %s at (most recent call last)",
                 ph_format_bytes(bytes, block->bytes));
     write_frames_text(doc, t, block->traceback);
+    return ok;
 }
 
 struct buffer_writer {
@@ -434,7 +436,7 @@ static void write_buffer(void *ctx, ph_addr start, uint64_t size, const char *wh
     write_frames_text(w->doc, w->traces, block->traceback);
 }
 
-static void write_object(struct ph_doc *doc, struct ph_traces *t, uint32_t id)
+static bool write_object(struct ph_doc *doc, struct ph_traces *t, uint32_t id)
 {
     struct ph_heap *heap = t->heap;
     struct ph_object o;
@@ -448,8 +450,9 @@ static void write_object(struct ph_doc *doc, struct ph_traces *t, uint32_t id)
     ph_doc_text(doc, "type", NULL, type->name);
     ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", address, type->name, ph_str_text(&summary));
     ph_str_free(&summary);
+    bool ok = true;
     if (block && block->address == start)
-        write_only_site(doc, t, block);
+        ok = write_only_site(doc, t, block);
     else
         write_no_sites(doc, ph_heap_is_static(heap, address)
                                 ? "It is part of the program, and was never allocated."
@@ -458,10 +461,11 @@ static void write_object(struct ph_doc *doc, struct ph_traces *t, uint32_t id)
     if (ph_heap_open(heap, id, &o))
         ph_object_buffers(&heap->objects, &o, &(struct ph_buffer_visitor){write_buffer, &w});
     ph_doc_array_end(doc);
+    return ok;
 }
 
 /* An address inside a traced block that is no object's. */
-static void write_inside(struct ph_doc *doc, const struct ph_traces *t,
+static bool write_inside(struct ph_doc *doc, const struct ph_traces *t,
                          const struct ph_trace_block *block, ph_addr address)
 {
     struct ph_str content = {0};
@@ -471,7 +475,7 @@ static void write_inside(struct ph_doc *doc, const struct ph_traces *t,
     ph_doc_line(doc, "0x%" PRIx64 "  offset %" PRIu64 " of a block at 0x%" PRIx64 "  %s", address,
                 address - block->address, block->address, ph_str_text(&content));
     ph_str_free(&content);
-    write_only_site(doc, t, block);
+    return write_only_site(doc, t, block);
 }
 
 static enum ph_status answer_address(struct ph_doc *doc, struct ph_traces *t,
@@ -481,12 +485,9 @@ static enum ph_status answer_address(struct ph_doc *doc, struct ph_traces *t,
     const struct ph_trace_block *block = ph_traces_find(t, inv->operands[0].address);
     if (id == PH_NO_OBJECT && !block)
         return ph_operand_object(t->heap, inv, 0, &id, err);
-    if (id != PH_NO_OBJECT)
-        write_object(doc, t, id);
-    else
-        write_inside(doc, t, block, inv->operands[0].address);
-    write_damaged(doc, t);
-    return PH_OK;
+    bool ok = id != PH_NO_OBJECT ? write_object(doc, t, id)
+                                 : write_inside(doc, t, block, inv->operands[0].address);
+    return ok ? PH_OK : ph_fail(err, PH_NO_MEMORY, "out of memory");
 }
 
 /* ---- the command ---- */
@@ -521,10 +522,13 @@ static enum ph_status run_trace(struct ph_session *s, const struct ph_invocation
         status = answer_top(doc, r, inv, host, err);
     else
         status = answer_address(doc, &r->traces, inv, err);
-    if (!whole)
-        free_rows(r);
+    if (!status && r->traces.source.incomplete)
+        write_incomplete(doc, &r->traces.source);
     if (!status)
-        ph_doc_skipped(doc, heap);
+        ph_doc_skipped_with(doc, heap, "traces of tracemalloc that could not be read",
+                            r->traces.damaged);
+    if (!whole || status)
+        free_rows(r);
     return status;
 }
 

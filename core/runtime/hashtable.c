@@ -80,8 +80,8 @@ static bool read_entry(const struct ph_python *python, const struct ph_hashtable
     const unsigned word = ph_word_bytes(python);
     const uint8_t *at = ph_target_view(python->target, walk->entry,
                                        (size_t)ph_hashtable_entry_bytes(python, table));
-    if (!at || (ph_load_ptr(python, at + L->hashtable_entry.key_hash) & (table->bucket_count - 1)) !=
-                   walk->next_bucket - 1)
+    if (!at || (ph_load_ptr(python, at + L->hashtable_entry.key_hash) &
+                (table->bucket_count - 1)) != walk->next_bucket - 1)
         return false;
     *out = (struct ph_hashtable_entry){.address = walk->entry};
     if (has_inline_data(L)) {

@@ -1,5 +1,6 @@
 /*
- * CPython's own hash tables in C, _Py_hashtable_t: chained entries behind a power of two of buckets.
+ * CPython's own hash tables in C, _Py_hashtable_t: chained entries behind a power of two of
+ * buckets.
  *
  * To 3.8 (Modules/hashtable.h) an entry carries its key and its data with it; from 3.9 on
  * (Include/internal/pycore_hashtable.h) it has two words, key and value.

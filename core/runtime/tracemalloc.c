@@ -61,8 +61,7 @@ bool ph_tracemalloc_trace(const struct ph_python *python, ph_addr trace, uint64_
                           ph_addr *traceback)
 {
     const struct ph_layout *L = &python->layout;
-    const uint8_t *at =
-        trace ? ph_target_view(python->target, trace, (size_t)L->trace.size) : NULL;
+    const uint8_t *at = trace ? ph_target_view(python->target, trace, (size_t)L->trace.size) : NULL;
     if (!at)
         return false;
     *bytes = ph_load_ptr(python, at + L->trace.bytes);
@@ -187,6 +186,7 @@ static void find_statics(const struct ph_python *python, struct ph_tracemalloc *
     }
     search_statics(python, out);
     out->tracing = out->tracing || out->traces.address || out->domains.address;
+    out->incomplete = !out->traces.address;
 }
 
 /* ---- From 3.12 on: in _PyRuntime ---- */
@@ -197,51 +197,62 @@ static bool is_allocator(const struct ph_python *python, ph_addr allocator)
     return ph_python_is_code(python, function);
 }
 
-/* Whether tracemalloc's state is there and says that it traces; *out is then filled. */
-static bool read_state(const struct ph_python *python, ph_addr state, struct ph_tracemalloc *out)
+/* Whether tracemalloc's state is there and says that it traces; its tables are another matter. */
+static bool is_tracing_state(const struct ph_python *python, ph_addr state)
 {
     const struct ph_layout *L = &python->layout;
     ph_addr config = state + (uint64_t)L->tracemalloc.config;
-    uint32_t tracing = ph_python_u32(python, config, L->trace_config.tracing);
     uint32_t max_frames = ph_python_u32(python, config, L->trace_config.max_nframe);
-    if (tracing != 1 || !max_frames || max_frames > MAX_NFRAME ||
-        !is_allocator(python, state + (uint64_t)L->tracemalloc.allocator_mem) ||
-        !is_allocator(python, state + (uint64_t)L->tracemalloc.allocator_raw) ||
-        !is_allocator(python, state + (uint64_t)L->tracemalloc.allocator_obj))
+    return ph_python_u32(python, config, L->trace_config.tracing) == 1 && max_frames &&
+           max_frames <= MAX_NFRAME &&
+           is_allocator(python, state + (uint64_t)L->tracemalloc.allocator_mem) &&
+           is_allocator(python, state + (uint64_t)L->tracemalloc.allocator_raw) &&
+           is_allocator(python, state + (uint64_t)L->tracemalloc.allocator_obj);
+}
+
+static void open_table(const struct ph_python *python, ph_addr state, int32_t place,
+                       struct ph_hashtable *out, bool *all)
+{
+    if (!ph_hashtable_open(python, ph_python_word(python, state, place), out))
+        *all = false;
+}
+
+/* False where there is no such state. */
+static bool read_state(const struct ph_python *python, ph_addr state, struct ph_tracemalloc *out)
+{
+    const struct ph_layout *L = &python->layout;
+    if (!is_tracing_state(python, state))
         return false;
-    struct {
-        int32_t place;
-        struct ph_hashtable *table;
-    } tables[] = {
-        {L->tracemalloc.traces, &out->traces},
-        {L->tracemalloc.domains, &out->domains},
-        {L->tracemalloc.tracebacks, &out->tracebacks},
-        {L->tracemalloc.filenames, &out->filenames},
-    };
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        ph_addr table = ph_python_word(python, state, tables[i].place);
-        if (!ph_hashtable_open(python, table, tables[i].table))
-            return false;
-    }
-    out->tracing = true;
-    out->max_frames = max_frames;
-    out->has_totals = true;
-    out->traced_bytes = ph_python_word(python, state, L->tracemalloc.traced_memory);
-    out->peak_bytes = ph_python_word(python, state, L->tracemalloc.peak_traced_memory);
+    struct ph_tracemalloc found = {.exists = true, .tracing = true, .certain = true};
+    bool all = true;
+    open_table(python, state, L->tracemalloc.traces, &found.traces, &all);
+    open_table(python, state, L->tracemalloc.domains, &found.domains, &all);
+    open_table(python, state, L->tracemalloc.tracebacks, &found.tracebacks, &all);
+    open_table(python, state, L->tracemalloc.filenames, &found.filenames, &all);
+    found.incomplete = !all;
+    found.max_frames =
+        ph_python_u32(python, state + (uint64_t)L->tracemalloc.config, L->trace_config.max_nframe);
+    found.has_totals = true;
+    found.traced_bytes = ph_python_word(python, state, L->tracemalloc.traced_memory);
+    found.peak_bytes = ph_python_word(python, state, L->tracemalloc.peak_traced_memory);
+    *out = found;
     return true;
 }
 
-/* Where the table says; else anywhere in _PyRuntime, for micro releases move it. */
+/* Where the layout says; else anywhere in _PyRuntime, for micro releases move it. There all tables
+ * must be right for it to be believed. */
 static void find_in_runtime(const struct ph_python *python, struct ph_tracemalloc *out)
 {
     const struct ph_layout *L = &python->layout;
-    uint64_t size = (uint64_t)L->runtime.size;
+    struct ph_tracemalloc found;
     out->certain = true;
     if (read_state(python, python->anchor + (uint64_t)L->runtime.tracemalloc, out))
         return;
-    for (uint64_t at = 0; at + (uint64_t)L->tracemalloc.size <= size; at += ph_word_bytes(python)) {
-        if (read_state(python, python->anchor + at, out))
+    for (int64_t at = 0; at + L->tracemalloc.size <= L->runtime.size; at += L->word_bytes) {
+        if (read_state(python, python->anchor + (uint64_t)at, &found) && !found.incomplete) {
+            *out = found;
             return;
+        }
     }
 }
 
@@ -253,9 +264,5 @@ void ph_tracemalloc_find(const struct ph_python *python, struct ph_tracemalloc *
         find_in_runtime(python, &found);
     else if (found.exists)
         find_statics(python, &found);
-    if (!found.tracing) {
-        bool certain = found.certain;
-        found = (struct ph_tracemalloc){.exists = found.exists, .certain = certain};
-    }
     *out = found;
 }

@@ -16,6 +16,7 @@ struct ph_tracemalloc {
     bool exists;         /* false: this version has no tracemalloc */
     bool tracing;        /* false: it is off, and has no traces */
     bool certain;        /* false: nothing but the absence of its tables says that it is off */
+    bool incomplete;     /* it traces, and a table of traces is damaged or, to 3.11, not found */
     uint32_t max_frames; /* kept of each traceback; 0: unknown */
     bool has_totals;     /* whether the next two are known: from 3.12 on */
     uint64_t traced_bytes, peak_bytes; /* tracemalloc.get_traced_memory() */

@@ -1,8 +1,9 @@
 """A program whose allocations tracemalloc traces.
 
 usage: traced.py TRUTH HOW    HOW is the number of frames to start with, "environment" where tracemalloc runs already,
-                              "off" or "stopped"
+                              "off", "stopped", or "busy": then it never comes to rest
 """
+import os
 import sys
 
 try:
@@ -12,7 +13,7 @@ except ImportError:  # in a program that hides its symbols it finds no pickle, w
     import tracemalloc
 
 HOW = sys.argv[2]
-if HOW == "stopped":
+if HOW in ("stopped", "busy"):
     tracemalloc.start(3)
 elif HOW.isdigit():
     tracemalloc.start(int(HOW))
@@ -83,5 +84,9 @@ if ctypes and tracemalloc.is_tracing():
     TRACKED = [track(389047, 20), track(7, 1)]
 if HOW == "stopped":
     tracemalloc.stop()
+if HOW == "busy":
+    os.write(1, b"ready\n")
+while HOW == "busy":
+    KEPT["busy"] = [Node(number) for number in range(1000)]
 
 traced_truth.park(sys.argv[1], KEPT["nodes"] + KEPT["slotted"] + KEPT["deep"] + [KEPT["class"], KEPT["function"], KEPT["dict"]])

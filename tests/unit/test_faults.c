@@ -47,7 +47,8 @@ static int start_python(void **state)
         dup2(out[1], 1);
         close(in[1]);
         execl("/usr/bin/python3", "python3", "-c",
-              "import os\nkept = [{'n': i} for i in range(1000)]\nos.write(1, b'r')\nos.read(0, 1)",
+              "import os, tracemalloc\ntracemalloc.start(3)\nkept = [{'n': i} for i in "
+              "range(1000)]\nos.write(1, b'r')\nos.read(0, 1)",
               (char *)NULL);
         _exit(127);
     }
@@ -139,8 +140,10 @@ static void test_out_of_memory(void **state)
                                            {"suspects"},
                                            {"cycles", "--json"},
                                            {"why", "--type", "dict"},
-                                           {"top", "--sort", "retained"}};
-    static const size_t counts[] = {2, 4, 1, 2, 1, 2, 3, 3};
+                                           {"top", "--sort", "retained"},
+                                           {"trace", "--group-by", "traceback"},
+                                           {"trace", "--json"}};
+    static const size_t counts[] = {2, 4, 1, 2, 1, 2, 3, 3, 3, 2};
     struct fixture *f = *state;
     if (!f)
         skip();
