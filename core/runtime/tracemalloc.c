@@ -1,6 +1,5 @@
 #include "runtime/tracemalloc.h"
 
-#include "base/checked.h"
 #include "runtime/data.h"
 
 enum {
@@ -186,7 +185,7 @@ static void find_statics(const struct ph_python *python, struct ph_tracemalloc *
     }
     search_statics(python, out);
     out->tracing = out->tracing || out->traces.address || out->domains.address;
-    out->incomplete = !out->traces.address;
+    out->incomplete = out->tracing && !out->traces.address;
 }
 
 /* ---- From 3.12 on: in _PyRuntime ---- */
