@@ -283,9 +283,69 @@ static struct ph_span *find_span(struct ph_target *t, ph_addr addr)
     return span || !t->backend->find_span ? span : t->backend->find_span(t, addr);
 }
 
+/* ---- Frozen ---- */
+
+static _Thread_local bool missed;
+
+/* Nothing can be remembered any more from here on. */
+void ph_target_freeze(struct ph_target *t)
+{
+    const ph_addr window_bytes = (ph_addr)1 << PH_TARGET_WINDOW_SHIFT;
+    for (uint32_t i = 0; i < t->spans.count; i++) {
+        const struct ph_span *span = &t->spans.items[i];
+        size_t end = span->bytes ? ph_span_page_count(span) : 0;
+        for (size_t page = 0; page < end;) {
+            ph_addr addr = ph_max(ph_span_page_address(span, page), span->start);
+            if (span->states[page] == PH_PAGE_HERE) {
+                remember(t, span, addr);
+                page = ph_span_page(span, addr | (window_bytes - 1)) + 1;
+            } else {
+                page++;
+            }
+        }
+    }
+    t->hot.frozen = true;
+}
+
+void ph_target_thaw(struct ph_target *t)
+{
+    t->hot.frozen = false;
+}
+
+void ph_target_miss(void)
+{
+    missed = true;
+}
+
+bool ph_target_missed(void)
+{
+    bool any = missed;
+    missed = false;
+    return any;
+}
+
+/* As ph_target_view_some(), from what is here. To find less than `max` is a miss, but where nothing
+ * is mapped. */
+static const void *view_frozen(struct ph_target *t, ph_addr addr, size_t max, size_t *len)
+{
+    const struct ph_span *span = max ? ph_span_at(t, addr) : NULL;
+    if (span && span->bytes) {
+        ph_addr end = addr + ph_min(max, span->end - addr), at = addr;
+        for (size_t page = ph_span_page(span, addr); at < end && span->states[page] == PH_PAGE_HERE;
+             page++)
+            at = ph_min(end, ph_span_page_address(span, page + 1));
+        *len = at - addr;
+    }
+    if (*len < max && (!t->info.lists_regions || ph_target_region_at(t, addr + *len)))
+        ph_target_miss();
+    return *len ? ph_span_bytes(span, addr) : NULL;
+}
+
 const void *ph_target_view_some(struct ph_target *t, ph_addr addr, size_t max, size_t *len)
 {
     *len = 0;
+    if (t->hot.frozen)
+        return view_frozen(t, addr, max, len);
     struct ph_span *span = max ? find_span(t, addr) : NULL;
     if (!span)
         return NULL;
@@ -302,6 +362,10 @@ const void *ph_target_view_slow(struct ph_target *t, ph_addr addr, size_t len)
     if (!len)
         return NULL;
     size_t had = 0;
+    if (t->hot.frozen) {
+        const void *frozen = view_frozen(t, addr, len, &had);
+        return had == len ? frozen : NULL;
+    }
     const struct ph_span *span = find_span(t, addr);
     bool may_fit = span && len <= span->end - addr;
     const void *bytes = may_fit ? ph_target_view_some(t, addr, len, &had) : NULL;
