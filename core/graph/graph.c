@@ -472,32 +472,25 @@ static void add_root_edge(struct builder *b, uint32_t id)
 }
 
 /* Mark what is reached from the objects below the root so far. */
-static bool mark_alive(struct builder *b)
+static enum ph_status mark_alive(struct builder *b)
 {
     struct ph_graph *graph = b->graph;
-    PH_ARRAY(uint32_t) pending = {0};
-    bool ok = true;
-    for (uint32_t i = graph->out.first[graph->root]; ok && i < b->targets.count; i++) {
+    const struct ph_edges edges = {b->heap->count, graph->out.first, b->targets.items};
+    struct ph_nodes pending = {0};
+    enum ph_status status = PH_OK;
+    for (uint32_t i = graph->out.first[graph->root]; !status && i < b->targets.count; i++) {
         graph->alive[b->targets.items[i]] = 1;
-        ok = ph_array_push(&pending, b->targets.items[i]);
+        status = ph_array_push(&pending, b->targets.items[i]) ? PH_OK : PH_NO_MEMORY;
     }
-    while (ok && pending.count) {
-        uint32_t id = pending.items[--pending.count];
-        for (uint32_t i = graph->out.first[id]; ok && i < graph->out.first[id + 1]; i++) {
-            uint32_t target = b->targets.items[i];
-            if (!graph->alive[target]) {
-                graph->alive[target] = 1;
-                ok = ph_array_push(&pending, target);
-            }
-        }
-    }
+    if (!status)
+        status = ph_edges_reach(&edges, &pending, graph->alive, 1, b->host);
     ph_array_free(&pending);
-    return ok;
+    return status;
 }
 
 /* Garbage hangs below the root by the members of those of its components that no other garbage
  * refers to. */
-static bool root_garbage(struct builder *b)
+static enum ph_status root_garbage(struct builder *b)
 {
     struct ph_graph *graph = b->graph;
     const struct ph_edges edges = {b->heap->count, graph->out.first, b->targets.items};
@@ -506,8 +499,10 @@ static bool root_garbage(struct builder *b)
     bool any = false;
     for (uint32_t id = 0; dead && id < b->heap->count; id++)
         any |= dead[id] = !graph->alive[id];
-    bool ok = dead && (!any || ph_components_find(&edges, dead, &parts));
-    if (ok && any) {
+    enum ph_status status = dead ? PH_OK : PH_NO_MEMORY;
+    if (!status && any)
+        status = ph_components_find(&edges, dead, b->host, &parts);
+    if (!status && any) {
         uint8_t *below = ph_calloc((size_t)parts.count + 1, 1); /* another component */
         for (uint32_t id = 0; below && id < b->heap->count; id++) {
             for (uint32_t i = edges.first[id]; dead[id] && i < edges.first[id + 1]; i++) {
@@ -522,12 +517,12 @@ static bool root_garbage(struct builder *b)
                 add_root_edge(b, id);
             }
         }
-        ok = below;
+        status = below ? PH_OK : PH_NO_MEMORY;
         free(below);
         ph_components_free(&parts);
     }
     free(dead);
-    return ok && !b->failed;
+    return b->failed ? PH_NO_MEMORY : status;
 }
 
 static enum ph_status add_root_row(struct builder *b)
@@ -540,8 +535,11 @@ static enum ph_status add_root_row(struct builder *b)
         if (graph->rooted[id])
             add_root_edge(b, id);
     }
-    if (b->failed || !mark_alive(b) || !root_garbage(b))
-        return PH_NO_MEMORY;
+    status = b->failed ? PH_NO_MEMORY : mark_alive(b);
+    if (!status)
+        status = root_garbage(b);
+    if (status)
+        return status;
     graph->out.first[graph->root + 1] = b->targets.count;
     return PH_OK;
 }
@@ -577,7 +575,7 @@ static enum ph_status build(struct builder *b)
         return status;
     graph->out.targets = b->targets.items;
     b->targets.items = NULL;
-    return ph_edges_reverse(&graph->out, &graph->in) ? PH_OK : PH_NO_MEMORY;
+    return ph_edges_reverse(&graph->out, b->host, &graph->in);
 }
 
 static enum ph_status fail(struct ph_error *err, enum ph_status status)
