@@ -5,14 +5,13 @@
 #include "objects/frame.h"
 #include "objects/str.h"
 
-enum { SOURCES_A_PIECE = 1 << 14 };
-
 struct search {
     struct ph_heap *heap;
     struct ph_map targets; /* address -> id */
     ph_addr only;          /* the address where there is a single target, else 0 */
     uint32_t only_id;
     struct ph_references *pieces; /* by piece of the sources, what was found there */
+    struct ph_leads *leads;       /* by piece, to be noted; NULL: they are known */
     bool failed;
 };
 
@@ -20,6 +19,7 @@ struct search {
 struct sight {
     const struct search *search;
     uint32_t source;
+    struct ph_leads *leads; /* NULL: not to be noted */
     struct ph_references *out;
     bool failed;
 };
@@ -46,6 +46,8 @@ static void note(struct sight *s, uint32_t target, const struct ph_root *root,
 static void see_ref(void *ctx, ph_addr target, struct ph_label label, unsigned flags)
 {
     struct sight *s = ctx;
+    if (s->leads)
+        ph_leads_note(s->leads, target);
     uint32_t id = wanted(s->search, target);
     if (id != PH_NO_OBJECT && !(flags & PH_REF_SHARED))
         note(s, id, NULL, label, flags);
@@ -60,13 +62,32 @@ static void see_root(void *ctx, const struct ph_root *root, ph_addr target, stru
         note(s, id, root, label, flags);
 }
 
+/* Whether what is looked for may be among what the objects of a piece refer to. */
+static bool may_lead(const struct search *s, const struct ph_leads *leads)
+{
+    size_t at = 0;
+    uint64_t target;
+    if (s->only)
+        return ph_leads_may(leads, s->only);
+    while (ph_map_next(&s->targets, &at, &target, NULL)) {
+        if (ph_leads_may(leads, target))
+            return true;
+    }
+    return false;
+}
+
 static void search_piece(void *ctx, uint32_t first, uint32_t end)
 {
     struct search *search = ctx;
     struct ph_heap *heap = search->heap;
-    struct sight s = {.search = search, .out = &search->pieces[first / SOURCES_A_PIECE]};
+    uint32_t piece = first / PH_LEADS_IDS;
+    struct sight s = {.search = search, .out = &search->pieces[piece]};
     const struct ph_visitor v = {see_ref, &s};
     s.out->count = 0;
+    if (search->leads)
+        s.leads = &search->leads[piece];
+    else if (!may_lead(search, &heap->leads[piece]))
+        return;
     for (uint32_t id = first; id < end; id++) {
         struct ph_object o;
         s.source = id;
@@ -81,11 +102,17 @@ static void search_piece(void *ctx, uint32_t first, uint32_t end)
 static enum ph_status search_all(struct search *s, const struct ph_host *host,
                                  struct ph_references *out)
 {
-    const struct ph_sharing sharing = {
-        .piece_ids = SOURCES_A_PIECE, .work = search_piece, .ctx = s};
-    uint32_t count = s->heap->count / SOURCES_A_PIECE + 1;
+    const struct ph_sharing sharing = {.piece_ids = PH_LEADS_IDS, .work = search_piece, .ctx = s};
+    uint32_t count = s->heap->count / PH_LEADS_IDS + 1;
     s->pieces = ph_calloc(count, sizeof *s->pieces);
-    enum ph_status status = s->pieces ? ph_heap_share(s->heap, &sharing, host) : PH_NO_MEMORY;
+    s->leads = s->heap->leads ? NULL : ph_calloc(count, sizeof *s->leads);
+    enum ph_status status = PH_NO_MEMORY;
+    if (s->pieces && (s->leads || s->heap->leads))
+        status = ph_heap_share(s->heap, &sharing, host);
+    if (!status && s->leads)
+        s->heap->leads = s->leads;
+    else
+        free(s->leads);
     for (uint32_t i = 0; s->pieces && i < count; i++) {
         for (uint32_t k = 0; k < s->pieces[i].count && !s->failed; k++)
             s->failed = !ph_array_push(out, s->pieces[i].items[k]);

@@ -100,11 +100,24 @@ const struct ph_region *ph_blocks_region(const struct ph_python *python, size_t 
     return NULL;
 }
 
+/* Nearly all of it is looked at. False: interrupted. */
+static bool read_regions(struct ph_python *python)
+{
+    const struct ph_region *region;
+    bool more = true;
+    for (size_t i = 0; more && (region = ph_blocks_region(python, &i)) != NULL;) {
+        if (!ph_region_is_vast(region))
+            more = ph_target_read_ahead(python->target, region->start, region->end);
+    }
+    return more;
+}
+
 enum ph_status ph_blocks_scan(struct ph_blocks *blocks, struct ph_python *python,
                               const struct ph_host *host, struct ph_error *err)
 {
     memset(blocks, 0, sizeof *blocks);
-    enum ph_status status = ph_mimalloc_scan(blocks, python, host);
+    enum ph_status status =
+        read_regions(python) ? ph_mimalloc_scan(blocks, python, host) : PH_INTERRUPTED;
     blocks->are_mimalloc = blocks->runs.count != 0;
     if (!status && !blocks->are_mimalloc)
         status = ph_pymalloc_scan(blocks, python, host);

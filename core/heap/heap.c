@@ -25,6 +25,7 @@ void ph_heap_destroy(struct ph_heap *heap)
     free(heap->slot_ids);
     free(heap->sizes);
     free(heap->allocations);
+    free(heap->leads);
     free(heap->gc_counts);
     free(heap);
 }

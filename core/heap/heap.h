@@ -12,6 +12,7 @@
 #define PH_HEAP_HEAP_H
 
 #include "heap/allocator.h"
+#include "heap/leads.h"
 #include "heap/malloc.h"
 #include "objects/object.h"
 
@@ -43,6 +44,7 @@ struct ph_heap {
     uint8_t *flags;                 /* enum ph_object_flags */
     uint32_t *slot_ids;             /* object in each slot, or PH_NO_OBJECT */
     uint32_t *sizes, *allocations;  /* see ph_heap_measure(); NULL before */
+    struct ph_leads *leads;         /* by piece of the ids; NULL before they were noted */
     struct ph_map outside;          /* address -> id of objects outside the blocks */
     struct ph_gc_counts *gc_counts; /* by python->interpreters */
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/checked.h"
+#include "base/parallel.h"
 #include "target/internal.h"
 
 /* How much is read at once where nothing near was read before, and where the page before was: those
@@ -281,6 +282,66 @@ static struct ph_span *find_span(struct ph_target *t, ph_addr addr)
 {
     struct ph_span *span = ph_span_at(t, addr);
     return span || !t->backend->find_span ? span : t->backend->find_span(t, addr);
+}
+
+/* ---- Reading ahead ---- */
+
+struct reading {
+    struct ph_target *t;
+    struct ph_span *span;
+    size_t first;            /* page */
+    struct ph_pieces pieces; /* of the pages from there */
+    bool interrupted;
+};
+
+static void read_pieces(void *ctx, unsigned worker)
+{
+    struct reading *r = ctx;
+    uint64_t at, end;
+    while (!__atomic_load_n(&r->interrupted, __ATOMIC_RELAXED) &&
+           ph_pieces_next(&r->pieces, &at, &end)) {
+        if (worker == 0 && ph_host_interrupted(r->t->host))
+            __atomic_store_n(&r->interrupted, true, __ATOMIC_RELAXED);
+        size_t page = r->first + at, last = r->first + end;
+        while (page < last) {
+            size_t count = 0;
+            while (page + count < last && r->span->states[page + count] == PH_PAGE_UNKNOWN)
+                count++;
+            if (count)
+                r->t->backend->fill(r->t, r->span, page, count);
+            page += count ? count : 1;
+        }
+    }
+}
+
+bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end)
+{
+    unsigned workers = ph_worker_count();
+    struct ph_span *span = ph_span_at(t, start);
+    if (!span || end > span->end || end - start < NEXT_BLOCK_PAGES * PH_PAGE_BYTES ||
+        workers == 1 || !t->backend->can_share || !t->backend->can_share(t, start, end) ||
+        !ph_span_reserve(t, span))
+        return true;
+    /* Whole pages, for the others may belong to something else in part. */
+    size_t first = ph_span_page(span, start + PH_PAGE_BYTES - 1);
+    size_t last = ph_span_page(span, end);
+    struct reading r = {
+        .t = t,
+        .span = span,
+        .first = first,
+        .pieces = {.count = last - first, .piece = NEXT_BLOCK_PAGES},
+    };
+    /* The first is read by one: it settles what is settled once for all. */
+    if (span->states[first] == PH_PAGE_UNKNOWN)
+        t->backend->fill(t, span, first, 1);
+    ph_parallel(workers, read_pieces, &r);
+    if (t->ask_host) {
+        for (size_t page = first; page < last; page++) {
+            if (span->states[page] == PH_PAGE_ABSENT)
+                span->states[page] = PH_PAGE_UNKNOWN;
+        }
+    }
+    return !r.interrupted;
 }
 
 /* ---- Frozen ---- */

@@ -195,6 +195,11 @@ void ph_target_miss(void);
 /* Whether this thread missed anything since it last asked. */
 bool ph_target_missed(void);
 
+/* Read what is not here yet of [start, end) with several workers, where that can be done, so that
+ * the reads that follow need not wait; what cannot be read is left for them to find. False: the
+ * user wants no more. */
+bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end);
+
 /* As many leading bytes from addr as can be viewed contiguously, at most max. *len may be 0 (NULL
  * returned). */
 const void *ph_target_view_some(struct ph_target *t, ph_addr addr, size_t max, size_t *len);
