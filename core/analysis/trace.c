@@ -412,7 +412,7 @@ static int by_site_and_bytes(const void *a, const void *b)
     return order ? order : compare_numbers(x->type, y->type);
 }
 
-/* Larger first; of equals, those that stood first, which is the order of their places. */
+/* Sums stand in the order of the sites' places. */
 static int by_bytes(const void *a, const void *b)
 {
     const struct ph_trace_site *x = a, *y = b;
@@ -422,8 +422,14 @@ static int by_bytes(const void *a, const void *b)
                                 : compare_numbers(x->first_sum, y->first_sum);
 }
 
-/* Give each site its sums, drop those without, and put the largest first. */
-static void order_sites(struct ph_trace_sites *out)
+static int by_count(const void *a, const void *b)
+{
+    const struct ph_trace_site *x = a, *y = b;
+    return x->count != y->count ? compare_numbers(y->count, x->count) : by_bytes(a, b);
+}
+
+/* Give each site its sums, drop those without, and put the others in order. */
+static void order_sites(struct ph_trace_sites *out, enum ph_trace_order order)
 {
     uint32_t kept = 0;
     if (out->sums.count)
@@ -438,8 +444,9 @@ static void order_sites(struct ph_trace_sites *out)
             out->items.items[kept++] = out->items.items[i];
     }
     out->items.count = kept;
-    if (kept)
-        qsort(out->items.items, kept, sizeof *out->items.items, by_bytes);
+    if (kept && order != PH_TRACE_ORDER_SITE)
+        qsort(out->items.items, kept, sizeof *out->items.items,
+              order == PH_TRACE_ORDER_COUNT ? by_count : by_bytes);
 }
 
 static int by_domain(const void *a, const void *b)
@@ -449,8 +456,8 @@ static int by_domain(const void *a, const void *b)
 }
 
 enum ph_status ph_trace_sites_make(const struct ph_traces *traces, enum ph_trace_group group,
-                                   const struct ph_trace_filter *filter, struct ph_trace_sites *out,
-                                   struct ph_error *err)
+                                   enum ph_trace_order order, const struct ph_trace_filter *filter,
+                                   struct ph_trace_sites *out, struct ph_error *err)
 {
     *out = (struct ph_trace_sites){0};
     struct ph_filter by_type = PH_FILTER_ALL;
@@ -465,7 +472,7 @@ enum ph_status ph_trace_sites_make(const struct ph_traces *traces, enum ph_trace
                                            add_block(out, &sums, site_of[block->traceback], block));
     }
     if (ok) {
-        order_sites(out);
+        order_sites(out, order);
         if (out->domains.count)
             qsort(out->domains.items, out->domains.count, sizeof *out->domains.items, by_domain);
     }

@@ -60,6 +60,9 @@ const struct ph_trace_block *ph_traces_find(const struct ph_traces *traces, ph_a
 
 enum ph_trace_group { PH_TRACE_BY_LINE, PH_TRACE_BY_FILE, PH_TRACE_BY_TRACEBACK };
 
+/* The order of sites: the most bytes or blocks first, or by file and line. */
+enum ph_trace_order { PH_TRACE_ORDER_BYTES, PH_TRACE_ORDER_COUNT, PH_TRACE_ORDER_SITE };
+
 /* What lies in blocks of one site. */
 struct ph_trace_sum {
     uint32_t site;
@@ -80,7 +83,7 @@ struct ph_trace_domain {
 };
 
 struct ph_trace_sites {
-    PH_ARRAY(struct ph_trace_site) items; /* the largest first, then by file and line */
+    PH_ARRAY(struct ph_trace_site) items; /* in the order asked for; equals by file and line */
     PH_ARRAY(struct ph_trace_sum) sums;
     PH_ARRAY(struct ph_trace_domain) domains; /* of all traces, ascending */
     uint64_t count, bytes;                    /* of the sites */
@@ -93,8 +96,8 @@ struct ph_trace_filter {
 };
 
 enum ph_status ph_trace_sites_make(const struct ph_traces *traces, enum ph_trace_group group,
-                                   const struct ph_trace_filter *filter, struct ph_trace_sites *out,
-                                   struct ph_error *err) PH_MUST_USE;
+                                   enum ph_trace_order order, const struct ph_trace_filter *filter,
+                                   struct ph_trace_sites *out, struct ph_error *err) PH_MUST_USE;
 void ph_trace_sites_free(struct ph_trace_sites *sites);
 
 /* The innermost frame of a traceback. */

@@ -307,6 +307,17 @@ static void write_total(struct ph_doc *doc, const struct ph_trace_sites *sites, 
     ph_doc_rows_footer(doc, shown, sites->items.count, "sites");
 }
 
+/* In the order of enum ph_trace_order. */
+static const char *const sort_keys[] = {"bytes", "count", "site", NULL};
+
+static enum ph_trace_order order_of(const struct ph_options *options)
+{
+    unsigned key = 0;
+    while (options->sort && sort_keys[key] && strcmp(options->sort, sort_keys[key]) != 0)
+        key++;
+    return sort_keys[key] ? (enum ph_trace_order)key : PH_TRACE_ORDER_BYTES;
+}
+
 static enum ph_status make_sites(struct rows *r, const struct ph_options *options,
                                  const struct ph_host *host, struct ph_error *err)
 {
@@ -318,7 +329,9 @@ static enum ph_status make_sites(struct rows *r, const struct ph_options *option
     r->group = group_of(options);
     enum ph_status status =
         ph_trace_cost_measure(r->traces.heap, &r->traces.source, host, &r->cost, err);
-    return status ? status : ph_trace_sites_make(&r->traces, r->group, &filter, &r->sites, err);
+    return status ? status
+                  : ph_trace_sites_make(&r->traces, r->group, order_of(options), &filter, &r->sites,
+                                        err);
 }
 
 /* The sites as JSON, and the rows that show them as text. False: out of memory. */
@@ -546,5 +559,6 @@ const struct ph_command ph_command_trace = {
             "Where tracemalloc is off there is nothing to read: " HOW_TO_TURN_ON ".",
     .operands = PH_OPERANDS_ADDR_OPTIONAL,
     .options = PH_TAKES(group_sites) | PH_TAKES(domain) | PH_TAKES(type),
+    .sort_keys = sort_keys,
     .run = run_trace,
 };

@@ -139,6 +139,11 @@ def test_hidden_symbols(cli, some_python, tmp_path_factory, tmp_path):
     process = start(python, 10, tmp_path_factory)
     check_sums(cli, process, tmp_path)
     process.close()
+    process = start(python, "off", tmp_path_factory)
+    document, = ask(cli, process, [["trace", "--json"]], tmp_path)
+    assert document["sites"] is None
+    assert document["reason"].startswith("tracemalloc is off" if python.version >= (3, 12) else "Nothing traced")
+    process.close()
 
 
 @pytest.mark.parametrize("how", ["off", "stopped"])
@@ -182,6 +187,13 @@ def test_filters(cli, newest, tmp_path):
                               for document in (whole, nodes))
         assert of_whole == of_nodes
     assert whole["domains"] == domain["domains"] == none["domains"]
+
+
+def test_sorted(cli, newest, tmp_path):
+    by_count, by_site = ask(cli, newest, [["trace", "--json", "--limit", "0", "--sort", key] for key in ("count", "site")], tmp_path)
+    counts = [site["count"] for site in by_count["sites"]]
+    places = [(site["file"].encode(), site["line"]) for site in by_site["sites"]]
+    assert counts == sorted(counts, reverse=True) and places == sorted(places) and len(counts) == len(places) > 10
 
 
 def test_large_buffers_are_found(cli, newest, tmp_path):
