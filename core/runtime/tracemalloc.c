@@ -174,8 +174,9 @@ static void find_statics(const struct ph_python *python, struct ph_tracemalloc *
 {
     const struct ph_layout *L = &python->layout;
     ph_addr config;
-    if (ph_target_symbol_in(python->target, python->anchor, "_Py_tracemalloc_config", &config) ==
-        PH_OK) {
+    if (ph_has(L->trace_config.tracing) &&
+        ph_target_symbol_in(python->target, python->anchor, "_Py_tracemalloc_config", &config) ==
+            PH_OK) {
         out->certain = true;
         out->tracing = ph_python_u32(python, config, L->trace_config.tracing);
         out->max_frames = ph_python_u32(python, config, L->trace_config.max_nframe);
