@@ -3,7 +3,7 @@
 
 enum {
     PIECE = 1 << 10,         /* what a worker takes at once */
-    WORTH_SHARING = 1 << 16, /* with fewer, several workers are of no use */
+    WORTH_SHARING = 1 << 14, /* with fewer, several workers are of no use */
     SAMPLED = 256,           /* one of so many is looked at before several workers begin */
 };
 
