@@ -9,10 +9,14 @@ enum { FIRST_CAPACITY = 8 };
 
 static unsigned long allocations_to_failure;
 
-/* Counts one allocation; whether a test wants it to fail. */
+/* Counts one allocation, of whichever thread; whether a test wants it to fail. */
 static bool must_fail(void)
 {
-    return allocations_to_failure && --allocations_to_failure == 0;
+    unsigned long left = __atomic_load_n(&allocations_to_failure, __ATOMIC_RELAXED);
+    while (left && !__atomic_compare_exchange_n(&allocations_to_failure, &left, left - 1, false,
+                                                __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        continue;
+    return left == 1;
 }
 
 void ph_alloc_fail_after(unsigned long n)

@@ -93,7 +93,7 @@ static void push(struct ph_builder *b, ph_addr address)
 static void follow_later(struct ph_builder *b, ph_addr address, uint32_t slot)
 {
     if (b->todo && slot >= b->todo_from)
-        __atomic_fetch_or(&b->todo[slot / 64], (uint64_t)1 << slot % 64, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&b->todo[slot / 64], (uint64_t)1 << slot % 64, __ATOMIC_RELEASE);
     else
         push(b, address);
 }
@@ -110,14 +110,9 @@ static bool change_cell(struct ph_builder *b, uint32_t slot, uint8_t *cell, unsi
     return true;
 }
 
-static uint8_t read_cell(const struct ph_builder *b, uint32_t slot)
-{
-    return __atomic_load_n(&b->heap->blocks.slots.items[slot], __ATOMIC_RELAXED);
-}
-
 void ph_builder_claim(struct ph_builder *b, uint32_t slot)
 {
-    uint8_t cell = read_cell(b, slot);
+    uint8_t cell = ph_builder_cell(b, slot);
     while (ph_cell_state(cell) == PH_SLOT_USED && !change_cell(b, slot, &cell, PH_SLOT_BUFFER))
         continue;
 }
@@ -173,7 +168,7 @@ static enum ph_added add_in_block(struct ph_builder *b, const struct ph_run *run
     if (!ph_run_block(run, address, &slot, &offset))
         return PH_NOT_ADDED;
     const unsigned bits = flag_bits(flags | b->reached);
-    uint8_t cell = read_cell(b, slot);
+    uint8_t cell = ph_builder_cell(b, slot);
     while (ph_cell_state(cell) == PH_SLOT_USED) {
         unsigned form = form_in_block(b, run, address, offset, cell);
         if (!form)

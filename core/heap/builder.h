@@ -78,6 +78,12 @@ struct ph_builder {
     bool repeated;   /* it leads to what had been on a list before */
 };
 
+/* A slot's byte, while others may change it. */
+static inline uint8_t ph_builder_cell(const struct ph_builder *b, uint32_t slot)
+{
+    return __atomic_load_n(&b->heap->blocks.slots.items[slot], __ATOMIC_RELAXED);
+}
+
 enum ph_added {
     PH_NOT_ADDED, /* there is no object; or a worker missed something (ph_target_missed()) */
     PH_ADDED,     /* or known before, and the flags noted */

@@ -3,7 +3,7 @@
 
 enum {
     PIECE = 1 << 10,         /* what a worker takes at once */
-    WORTH_SHARING = 1 << 16, /* with fewer, several workers are of no use */
+    WORTH_SHARING = 1 << 14, /* with fewer, several workers are of no use */
     SAMPLED = 256,           /* one of so many is looked at before several workers begin */
 };
 
@@ -169,13 +169,12 @@ static const struct ph_run *run_of_slot(const struct ph_blocks *blocks, uint32_t
 /* Follow the objects of 64 slots that wait for it, and what they lead to behind them. */
 static bool sweep_word(struct ph_builder *b, uint64_t word, const struct ph_run **run)
 {
-    const struct ph_blocks *blocks = &b->heap->blocks;
-    uint64_t bits = __atomic_exchange_n(&b->todo[word], 0, __ATOMIC_RELAXED);
+    uint64_t bits = __atomic_exchange_n(&b->todo[word], 0, __ATOMIC_ACQUIRE);
     for (uint64_t left = bits; left; left &= left - 1) {
         uint32_t slot = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
         while (slot >= (*run)->first_slot + (*run)->block_count)
             (*run)++;
-        unsigned form = (blocks->slots.items[slot] & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT;
+        unsigned form = (ph_builder_cell(b, slot) & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT;
         b->todo_from = slot;
         follow_frozen(b, ph_run_block_address(*run, slot) + b->heap->allocator.prefix_bytes +
                              b->headers[form - 1]);

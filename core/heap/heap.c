@@ -3,7 +3,7 @@
 #include "base/parallel.h"
 
 enum {
-    WORTH_SHARING = 1 << 16, /* of fewer objects, one worker is as fast */
+    WORTH_SHARING = 1 << 14, /* of fewer objects, one worker is as fast */
     MEASURED_AT_ONCE = 1 << 12,
 };
 #define NOT_MEASURED UINT32_MAX

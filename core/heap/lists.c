@@ -4,7 +4,7 @@
 #include "heap/collection.h"
 
 enum {
-    LONG_LIST = 1 << 16, /* shorter ones are read by one worker */
+    LONG_LIST = 1 << 14, /* shorter ones are read by one worker */
     CUT_TRIES = 1 << 11, /* blocks in which a node of a list is looked for */
     STRETCHES_BY_TURNS = 8,
     LOG2_CUT_BITS = 14,
