@@ -44,9 +44,9 @@ static void add_block(struct scan *s, ph_addr start)
         s->status = PH_NO_MEMORY;
 }
 
-static void add_span(struct scan *s, ph_addr start, ph_addr end)
+static void add_span(struct scan *s, ph_addr start, ph_addr end, bool is_mapped)
 {
-    struct ph_chunk_span span = {start, end};
+    struct ph_chunk_span span = {start, end, start, is_mapped};
     if (!s->status && !ph_array_push(&s->chunks->spans, span))
         s->status = PH_NO_MEMORY;
 }
@@ -74,7 +74,7 @@ static bool walk(struct scan *s, ph_addr first, ph_addr end, uint32_t *count)
         bool sane = chunk.bytes >= 4 * s->word && chunk.bytes % (2 * s->word) == 0 &&
                     !(chunk.flags & IS_MMAPPED) && chunk.bytes <= end - at;
         if (is_end(s, at, &chunk, end) || (sane && at + chunk.bytes == end)) {
-            add_span(s, first, end);
+            add_span(s, first, end, false);
             return true;
         }
         if (!sane)
@@ -105,8 +105,11 @@ static bool walk_arena(struct scan *s, const struct ph_region *region)
     uint32_t count, most = 0;
     for (unsigned offset = 4 * s->word; offset < SEARCHED && offset < bytes;
          offset += 2 * s->word) {
-        if (walk(s, region->start + offset, region->start + bytes, &count))
+        if (walk(s, region->start + offset, region->start + bytes, &count)) {
+            if (!s->status)
+                s->chunks->spans.items[s->chunks->spans.count - 1].head = region->start;
             return true;
+        }
         most = count > most ? count : most;
     }
     s->chunks->damaged_count += most >= BELIEVED;
@@ -134,7 +137,7 @@ static void find_mapped(struct scan *s, const struct ph_region *region)
                         chunk.bytes % PAGE == 0 && chunk.bytes <= region->end - at;
         if (is_chunk) {
             add_block(s, at + 2 * s->word);
-            add_span(s, at, at + chunk.bytes);
+            add_span(s, at, at + chunk.bytes, true);
         }
         step = is_chunk ? chunk.bytes : PAGE;
         if (++looked % PAGES_A_LOOK == 0 && ph_host_interrupted(s->host))
@@ -178,9 +181,23 @@ uint64_t ph_chunk_bytes(const struct ph_python *python, ph_addr start)
     return chunk.bytes > head ? chunk.bytes - head : 0;
 }
 
-/* The number of the block that covers an address; false where none does. */
-static bool find_block(const struct ph_chunks *chunks, const struct ph_python *python,
-                       ph_addr address, uint32_t *number)
+bool ph_chunk_next(const struct ph_python *python, const struct ph_chunk_span *span, ph_addr at,
+                   struct ph_chunk *out)
+{
+    if (at >= span->end)
+        return false;
+    struct chunk chunk = read_chunk(python, at);
+    uint64_t rest = span->end - at;
+    bool is_last = chunk.bytes == 0 || chunk.bytes >= rest;
+    *out = (struct ph_chunk){at, is_last ? rest : chunk.bytes, span->is_mapped,
+                             is_last && !span->is_mapped};
+    if (!is_last)
+        out->is_used = read_chunk(python, at + chunk.bytes).flags & PREV_INUSE;
+    return true;
+}
+
+bool ph_chunks_number(const struct ph_chunks *chunks, const struct ph_python *python,
+                      ph_addr address, uint32_t *number)
 {
     uint32_t low = 0, high = chunks->starts.count;
     while (low < high) {
@@ -198,7 +215,7 @@ static bool find_block(const struct ph_chunks *chunks, const struct ph_python *p
 void ph_chunks_claim(struct ph_chunks *chunks, const struct ph_python *python, ph_addr address)
 {
     uint32_t number;
-    if (find_block(chunks, python, address, &number))
+    if (ph_chunks_number(chunks, python, address, &number))
         chunks->claimed[number] = 1;
 }
 
@@ -206,7 +223,7 @@ bool ph_chunks_block_at(const struct ph_chunks *chunks, const struct ph_python *
                         ph_addr address, ph_addr *start)
 {
     uint32_t number;
-    if (!find_block(chunks, python, address, &number))
+    if (!ph_chunks_number(chunks, python, address, &number))
         return false;
     *start = chunks->starts.items[number];
     return true;
