@@ -80,6 +80,9 @@ static void add_allocators(struct ph_explain *e)
                                         0});
         ph_area_add(e,
                     (struct ph_area){s->start, s->end, PH_AREA_CHUNKS, PH_MEMORY_MALLOC_FREE, i});
+        if (s->head != s->start)
+            ph_area_add(e, (struct ph_area){s->end, s->head + PH_CHUNK_ARENA_BYTES, PH_AREA_FLAT,
+                                            PH_MEMORY_MALLOC_RESERVED, 0});
     }
 }
 
@@ -371,21 +374,44 @@ static enum ph_memory_kind kind_of_file(const struct ph_explain *e, const struct
     return r->flags & PH_REGION_WRITE ? data_of(e, module) : PH_MEMORY_FILE_DATA;
 }
 
+static bool has_segment(const struct ph_blocks *blocks, const struct ph_region *r)
+{
+    for (uint32_t i = 0; i < blocks->segments.count; i++) {
+        if (blocks->segments.items[i].start >= r->start && blocks->segments.items[i].start < r->end)
+            return true;
+    }
+    return false;
+}
+
+/* What no area has, up to an address. mimalloc gets memory for many segments at once: where one is,
+ * the room for others is its own as well. */
+static void paint_rest(struct painter *p, ph_addr end, enum ph_memory_kind rest, bool for_segments)
+{
+    uint64_t step = p->e->heap->blocks.segment_bytes;
+    if (for_segments && end > p->cursor) {
+        ph_addr first = (p->cursor + step - 1) / step * step;
+        paint_to(p, first < end ? first : end, rest);
+        paint_to(p, end / step * step, PH_MEMORY_MIMALLOC_RESERVED);
+    }
+    paint_to(p, end, rest);
+}
+
 static void paint_region(struct painter *p, const struct ph_region *r, uint32_t *next_area)
 {
     const struct ph_explain *e = p->e;
     enum ph_memory_kind rest =
         r->flags & PH_REGION_ANON ? kind_of_anonymous(e, r) : kind_of_file(e, r);
+    bool for_segments = has_segment(&e->heap->blocks, r);
     p->cursor = r->start;
     p->resident = p->usage->regions.count ? p->usage->regions.items[p->region].resident : 0;
     for (; *next_area < e->areas.count && e->areas.items[*next_area].start < r->end; ++*next_area) {
         const struct ph_area *area = &e->areas.items[*next_area];
         p->limit = r->end;
-        paint_to(p, area->start, rest);
+        paint_rest(p, area->start, rest, for_segments);
         paint_area(p, area);
     }
     p->limit = r->end;
-    paint_to(p, r->end, rest);
+    paint_rest(p, r->end, rest, for_segments);
     e->memory->resident[rest] += p->resident; /* where the kernel does not tell the pages */
 }
 

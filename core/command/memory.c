@@ -146,17 +146,18 @@ static void append_pins(struct ph_str *out, const struct ph_memory *m)
     uint32_t named = m->pins.count < PINS_NAMED ? m->pins.count : PINS_NAMED;
     for (uint32_t i = 0; i < named; i++) {
         const struct ph_pin *pin = &m->pins.items[i];
-        ph_str_appendf(out, "%s%s of %s", i == 0 ? "" : i + 1 == named ? " and " : ", ",
-                       ph_format_count(number, (int64_t)pin->blocks),
-                       pin->type ? pin->type->name : "no known object");
+        ph_str_appendf(out, "%s%s (%s block%s)", i == 0 ? "" : i + 1 == named ? " and " : ", ",
+                       pin->type ? pin->type->name : "no known type",
+                       ph_format_count(number, (int64_t)pin->blocks), pin->blocks == 1 ? "" : "s");
     }
 }
 
+/* pymalloc gives back whole arenas and nothing less; mimalloc may give back any page. */
 static void say_arenas(struct ph_doc *doc, const struct ph_heap *heap, const struct ph_memory *m,
                        struct ph_str *out)
 {
     const struct ph_arena_use *use = &m->arenas;
-    char bytes[32], freed[32], count[32];
+    char bytes[32], pinned[32], count[32];
     bool is_mimalloc = heap->blocks.are_mimalloc;
     if (!use->count)
         return;
@@ -164,9 +165,10 @@ static void say_arenas(struct ph_doc *doc, const struct ph_heap *heap, const str
                    is_mimalloc ? "mimalloc segments" : "pymalloc arenas",
                    share_of(use->used_bytes, use->bytes) * 100);
     if (use->sparse && use->sparse_free_bytes >= WORTH_A_WORD) {
-        ph_str_appendf(out, ": %s cannot be returned because each of %s %s still holds live "
-                       "blocks; the blocks that pin most are ",
-                       ph_format_bytes(freed, use->sparse_free_bytes),
+        ph_str_appendf(out, ": %s %s because each of %s %s still holds live blocks; the objects "
+                       "that pin most are of ",
+                       ph_format_bytes(pinned, use->sparse_free_bytes),
+                       is_mimalloc ? "stay reserved" : "cannot be returned",
                        ph_format_count(count, (int64_t)use->sparse),
                        is_mimalloc ? "segments" : "arenas");
         append_pins(out, m);

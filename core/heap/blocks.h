@@ -57,6 +57,7 @@ struct ph_blocks {
     PH_ARRAY(struct ph_window) windows;
     PH_ARRAY(uint8_t) slots;   /* enum ph_slot_state of each slot */
     PH_ARRAY(struct ph_segment) segments; /* mimalloc's, by ascending address */
+    uint64_t segment_bytes;               /* they begin at multiples of it */
     bool are_mimalloc;         /* else pymalloc's */
     uint32_t used_count;       /* blocks in use */
     uint32_t step_bytes;       /* no two runs begin or end within one step: a power of two */

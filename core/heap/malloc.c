@@ -12,7 +12,6 @@ enum {
     CHUNKS_A_LOOK = 1 << 16,
     PAGES_A_LOOK = 1 << 10,
 };
-#define ARENA_BYTES (64ull << 20) /* HEAP_MAX_SIZE: arenas other than the first are aligned so */
 
 /* What a scan works with. */
 struct scan {
@@ -70,7 +69,9 @@ static bool walk(struct scan *s, ph_addr first, ph_addr end, uint32_t *count)
     ph_addr at = first;
     struct chunk chunk = read_chunk(s->python, at);
     *count = 0;
-    while (!s->status) {
+    /* What is before the first chunk counts as in use, always; the interpreter's stacks of frames
+     * would look like heaps of one chunk else. */
+    while (!s->status && (*count || chunk.flags & PREV_INUSE)) {
         bool sane = chunk.bytes >= 4 * s->word && chunk.bytes % (2 * s->word) == 0 &&
                     !(chunk.flags & IS_MMAPPED) && chunk.bytes <= end - at;
         if (is_end(s, at, &chunk, end) || (sane && at + chunk.bytes == end)) {
@@ -99,8 +100,8 @@ static bool walk_arena(struct scan *s, const struct ph_region *region)
 {
     uint64_t arena = ph_python_word(s->python, region->start, 0);
     uint64_t bytes = ph_python_word(s->python, region->start, 2 * s->word);
-    if (region->start % ARENA_BYTES || bytes < PAGE || bytes % PAGE ||
-        bytes > region->end - region->start || arena / ARENA_BYTES == 0)
+    if (region->start % PH_CHUNK_ARENA_BYTES || bytes < PAGE || bytes % PAGE ||
+        bytes > region->end - region->start || arena / PH_CHUNK_ARENA_BYTES == 0)
         return false;
     uint32_t count, most = 0;
     for (unsigned offset = 4 * s->word; offset < SEARCHED && offset < bytes;

@@ -11,6 +11,9 @@
 
 #include "heap/blocks.h"
 
+/* HEAP_MAX_SIZE: arenas other than the first have so much address space, and are aligned so. */
+#define PH_CHUNK_ARENA_BYTES (64ull << 20)
+
 /* Memory that one walk covered. */
 struct ph_chunk_span {
     ph_addr start, end;

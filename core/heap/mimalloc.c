@@ -325,6 +325,7 @@ enum ph_status ph_mimalloc_scan(struct ph_blocks *blocks, struct ph_python *pyth
     };
     s.segment_bytes = s.slice_bytes * s.slices_a_segment;
     blocks->step_bytes = (uint32_t)s.slice_bytes;
+    blocks->segment_bytes = s.segment_bytes;
     enum ph_status status = find_segments(&s);
     if (!status)
         status = add_segments(&s);
