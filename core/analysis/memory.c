@@ -8,6 +8,8 @@ enum {
     REGIONS_A_LOOK = 64,
     /* From the thread pointer on: glibc's struct pthread, which has some 2300 bytes. */
     THREAD_BYTES = 2304,
+    THREAD_REACH = 16 << 10, /* that and its local data end a stack */
+    THREAD_ALIGNMENT = 64,
     KERNEL_BYTES = 64 << 10, /* vdso and vvar have no more */
 };
 
@@ -348,6 +350,20 @@ static bool is_shared(const char *name)
     return false;
 }
 
+/* Whether a stack of glibc's is there that no thread has (nptl keeps some for the next): what it
+ * has at the top of each begins with its own address and has that again two words on
+ * (sysdeps/x86_64/nptl/tls.h: tcbhead_t). */
+static bool is_idle_stack(const struct ph_python *python, const struct ph_region *r)
+{
+    ph_addr start = r->end - r->start > THREAD_REACH ? r->end - THREAD_REACH : r->start;
+    for (ph_addr at = start; at + PAGE / 2 < r->end; at += THREAD_ALIGNMENT) {
+        if (ph_python_word(python, at, 0) == at &&
+            ph_python_word(python, at, 2 * ph_word_bytes(python)) == at)
+            return true;
+    }
+    return false;
+}
+
 static enum ph_memory_kind kind_of_anonymous(const struct ph_explain *e, const struct ph_region *r)
 {
     const struct ph_target *target = e->heap->objects.python->target;
@@ -358,7 +374,9 @@ static enum ph_memory_kind kind_of_anonymous(const struct ph_explain *e, const s
         return PH_MEMORY_KERNEL;
     if (!(r->flags & (PH_REGION_READ | PH_REGION_WRITE | PH_REGION_EXEC)))
         return PH_MEMORY_NO_ACCESS;
-    return r->flags & PH_REGION_STACK ? PH_MEMORY_STACK_UNUSED : PH_MEMORY_UNEXPLAINED;
+    bool is_stack = r->flags & PH_REGION_STACK || (r->flags & PH_REGION_WRITE && !*r->name &&
+                                                   is_idle_stack(e->heap->objects.python, r));
+    return is_stack ? PH_MEMORY_STACK_UNUSED : PH_MEMORY_UNEXPLAINED;
 }
 
 static enum ph_memory_kind kind_of_file(const struct ph_explain *e, const struct ph_region *r)

@@ -128,14 +128,14 @@ static bool add_process(struct ph_usage *all, pid_t pid)
 {
     struct ph_str status = {0};
     bool ok = true;
-    if (ph_proc_read(&status, "/proc/%d/status", (int)pid)) {
-        const char *text = ph_str_text(&status);
+    bool there = ph_proc_read(&status, "/proc/%d/status", (int)pid);
+    const char *text = there ? ph_str_text(&status) : "";
+    const char *resident = ph_proc_status(text, "VmRSS"); /* zombies have no memory and no such line */
+    if (resident) {
         const char *parent = ph_proc_status(text, "PPid");
         const char *name = ph_proc_status(text, "Name");
-        const char *resident = ph_proc_status(text, "VmRSS");
-        struct ph_child child = {.pid = pid};
+        struct ph_child child = {.pid = pid, .resident = strtoull(resident, NULL, 10) * 1024};
         child.parent = parent ? (pid_t)strtol(parent, NULL, 10) : 0;
-        child.resident = resident ? strtoull(resident, NULL, 10) * 1024 : 0;
         if (name)
             memcpy(child.name, name, ph_min(strcspn(name, "\n"), sizeof child.name - 1));
         ok = ph_array_push(&all->children, child);
