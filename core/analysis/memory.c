@@ -82,9 +82,8 @@ static void add_allocators(struct ph_explain *e)
                                         0});
         ph_area_add(e,
                     (struct ph_area){s->start, s->end, PH_AREA_CHUNKS, PH_MEMORY_MALLOC_FREE, i});
-        if (s->head != s->start)
-            ph_area_add(e, (struct ph_area){s->end, s->head + PH_CHUNK_ARENA_BYTES, PH_AREA_FLAT,
-                                            PH_MEMORY_MALLOC_RESERVED, 0});
+        ph_area_add(e, (struct ph_area){s->end, s->reserved_end, PH_AREA_FLAT,
+                                        PH_MEMORY_MALLOC_RESERVED, 0});
     }
 }
 
@@ -295,19 +294,19 @@ static void count_chunk(struct ph_native_use *use, const struct ph_chunk *chunk,
     *(chunk->is_used ? &use->used_bytes : &use->free_bytes) += chunk->bytes;
 }
 
-/* The head of a chunk in use is its size; of one with a mapping, one word more. */
+/* A block begins two or four words into its chunk. */
 static void paint_chunks(struct painter *p, const struct ph_chunk_span *span)
 {
     const struct ph_chunks *chunks = p->e->chunks;
     const struct ph_python *python = p->e->heap->objects.python;
     struct ph_chunk chunk;
     for (ph_addr at = span->start; ph_chunk_next(python, span, at, &chunk); at += chunk.bytes) {
-        ph_addr data = at + 2 * ph_word_bytes(python);
         uint32_t number;
         count_chunk(&p->e->memory->native, &chunk, span->is_mapped);
         if (!chunk.is_used) {
             paint_to(p, at + chunk.bytes, chunk.is_top ? PH_MEMORY_MALLOC_TOP : PH_MEMORY_MALLOC_FREE);
-        } else if (ph_chunks_number(chunks, python, data, &number)) {
+        } else if (ph_chunks_number(chunks, python, at + 4 * ph_word_bytes(python), &number)) {
+            ph_addr data = chunks->starts.items[number];
             paint_to(p, data, PH_MEMORY_MALLOC_ROUNDING);
             paint_owned(p, &p->e->natives[number], data, at + chunk.bytes,
                         PH_MEMORY_MALLOC_OBJECTS);

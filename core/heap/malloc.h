@@ -11,14 +11,12 @@
 
 #include "heap/blocks.h"
 
-/* HEAP_MAX_SIZE: arenas other than the first have so much address space, and are aligned so. */
-#define PH_CHUNK_ARENA_BYTES (64ull << 20)
-
 /* Memory that one walk covered. */
 struct ph_chunk_span {
     ph_addr start, end;
-    ph_addr head;   /* where the arena's own state begins, which ends at start; else start */
-    bool is_mapped; /* one block with a mapping of its own */
+    ph_addr head;         /* where what malloc keeps for itself begins, which ends at start */
+    ph_addr reserved_end; /* of the address space that is kept for the heap to grow; else end */
+    bool is_mapped;       /* one block with a mapping of its own */
 };
 
 /* A piece of a span. */

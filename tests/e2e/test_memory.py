@@ -121,14 +121,20 @@ def stated(stats, what):
     return int(re.search(r"^.*%s.*= *([\d,]+)$" % what, stats, re.M)[1].replace(",", ""))
 
 
-def read_buffer_bytes(python):
-    """The block that the parent has and the child has not: the bytes object of one byte that os.read is to fill, with
-    the hooks' three words."""
-    return 64 if python.allocator().endswith("debug") else 48
+WRITER_BYTES = 256 + 3 * 8  # PyBytesWriter of 3.15, with its small buffer
 
 
-def with_read_buffer(classes, python):
-    size = read_buffer_bytes(python)
+def read_buffer_bytes(subject):
+    """The block that the parent has and the child has not: the bytes object of one byte that os.read is to fill, or
+    from 3.15 on what makes one; with the debug hooks' three words."""
+    word, alignment = (4, 8) if "i386" in subject.python.name else (8, 16)
+    bytes_ = subject.truth["read_buffer_bytes"] if subject.python.version < (3, 15) else WRITER_BYTES
+    bytes_ += 3 * word if subject.python.allocator().endswith("debug") else 0
+    return (bytes_ + alignment - 1) // alignment * alignment
+
+
+def with_read_buffer(classes, subject):
+    size = read_buffer_bytes(subject)
     pools, used, free = classes[size]
     return {**classes, size: [pools, used + 1, free - 1]}
 
@@ -141,7 +147,7 @@ def test_pools_by_size(subject):
     if not uses_pymalloc(subject.python):
         pytest.skip("no pymalloc")
     ours = {row["size"]: [row["pools"], row["used"], row["free"]] for row in subject.live["arenas"]["by_size_class"]}
-    assert ours == with_read_buffer(pool_classes(subject.stats), subject.python)
+    assert ours == with_read_buffer(pool_classes(subject.stats), subject)
 
 
 def test_arenas(subject):
@@ -150,7 +156,7 @@ def test_arenas(subject):
     arenas, stats = subject.live["arenas"], subject.stats
     count, size, total = re.search(r"^(\d+) arenas \* (\d+) bytes/arena +=\s+([\d,]+)$", stats, re.M).groups()
     assert [arenas["count"], arenas["bytes"]] == [int(count), int(total.replace(",", ""))]
-    buffer = read_buffer_bytes(subject.python)
+    buffer = read_buffer_bytes(subject)
     assert blocks_in_use(subject.live, "pymalloc") == arenas["used"] == stated(stats, "bytes in allocated blocks") + buffer
     assert bytes_of(subject.live, "pymalloc: free blocks") == stated(stats, "bytes in available blocks") - buffer
     assert bytes_of(subject.live, "pymalloc: free pools") == stated(stats, r"unused pools \* \d+ bytes")
@@ -178,7 +184,9 @@ def test_malloc(subject):
     if not truth:
         pytest.skip("this glibc has no mallinfo2")
     native = subject.live["native"]
-    assert [native["mapped"], native["mapped_bytes"]] == [truth["hblks"], truth["hblkhd"]]
+    assert native["mapped"] == truth["hblks"]
+    # from 2.42 on glibc forgets the heads of these blocks when it enlarges one, and is no multiple of pages off
+    assert native["mapped_bytes"] // 4096 == -(-truth["hblkhd"] // 4096)
     heads = bytes_of(subject.live, "malloc: heads of arenas")
     assert native["heap"] + heads == truth["arena"]
     assert native["free"] == truth["fordblks"] - truth["fsmblks"]
@@ -186,6 +194,8 @@ def test_malloc(subject):
 
 
 def test_native_memory_is_nobodys(subject):
+    if "trace-refs" in subject.python.flavours:
+        pytest.skip("its table of all objects is native memory, too")
     other = bytes_of(subject.live, "malloc: other native memory")
     assert subject.truth["native_bytes"] <= other < subject.truth["native_bytes"] + (2 << 20)
 
@@ -199,8 +209,11 @@ def test_a_core(cli, subject, process, tmp_path):
     assert sum(row["bytes"] for row in answer["categories"]) == answer["total"]
     assert sum(row["in_core"] for row in answer["categories"]) == answer["in_core"] == answer["total"] - answer["omitted"]
     segments = subprocess.run(["readelf", "-lW", core.path], stdout=subprocess.PIPE, check=True).stdout.decode()
-    loads = re.findall(r"LOAD +0x[0-9a-f]+ 0x[0-9a-f]+ 0x[0-9a-f]+ (0x[0-9a-f]+) (0x[0-9a-f]+)", segments)
-    assert answer["in_core"] == sum(int(held, 16) for held, _ in loads)
+    loads = re.findall(r"LOAD +0x[0-9a-f]+ (0x[0-9a-f]+) 0x[0-9a-f]+ (0x[0-9a-f]+) (0x[0-9a-f]+)", segments)
+    loads = [[int(word, 16) for word in load] for load in loads]
+    loads = [load for load in loads if load[0] < 1 << 63]  # [vsyscall] lies in the kernel's half and is nobody's
+    assert answer["in_core"] == sum(held for _, held, _ in loads)
+    assert answer["total"] >= sum(mapped for _, _, mapped in loads)
     assert answer["unexplained"] < SHARE_UNEXPLAINED * answer["private"]
     live = subject.live
     for name in live["kinds"]:
@@ -214,7 +227,7 @@ def test_children(cli, newest_python, tmp_path_factory, tmp_path):
     process = targets.PythonProcess(newest_python, "forked.py", tmp_path_factory.mktemp("forked"), "main")
     try:
         children = ask(cli, process, tmp_path)["children"]
-        assert [child["parent"] for child in children] == [process.pid]
+        assert children[0]["parent"] == process.pid
         with open("/proc/%d/status" % children[0]["pid"]) as f:
             status = dict(line.rstrip("\n").split(":\t", 1) for line in f)
         assert children[0]["name"] == status["Name"]

@@ -1,7 +1,7 @@
 """A heap of all kinds of memory, and what the allocators themselves say of it.
 
-usage: memory.py TRUTH    the truth's marks: {"mallinfo": {...} or null, "native_bytes", "kept"}; and in TRUTH.stats
-                          what sys._debugmallocstats() writes
+usage: memory.py TRUTH    the truth's marks: {"mallinfo": {...} or null, "native_bytes", "kept", "read_buffer_bytes"};
+                          and in TRUTH.stats what sys._debugmallocstats() writes
 
 The child of a fork measures before it does anything else, for each object that it makes changes what it measures.
 """
@@ -59,9 +59,9 @@ def main():
             array.array("d", range(30000)), set(range(3000)), "y" * 100000]
     native()
     threading.Thread(target=recurse, args=(300, wait), daemon=True).start()
-    threading.Thread(target=held.append, args=([bytearray(2000) for _ in range(1000)],)).start()
-    while len(held) < 8:
-        pass
+    filler = threading.Thread(target=held.append, args=([bytearray(2000) for _ in range(1000)],))
+    filler.start()
+    filler.join()
     mallinfo = getattr(LIBC, "mallinfo2", None)
     if mallinfo:
         mallinfo.restype = Mallinfo
@@ -69,8 +69,10 @@ def main():
     gc.collect()
     gc.disable()
     os.dup2(os.open(path + ".stats", os.O_WRONLY | os.O_CREAT), 2)
-    park(path, mallinfo, {"native_bytes": NATIVE_BLOCKS * NATIVE_BYTES + (3 << 20), "kept": len(kept)}, LIBC.fork,
-         sys._debugmallocstats, os.read)
+    truth = {"native_bytes": NATIVE_BLOCKS * NATIVE_BYTES + (3 << 20), "kept": len(kept),
+             "read_buffer_bytes": sys.getsizeof(b"x")}
+    int("70000")  # leaves an int to be taken for the process id that fork gives the parent (3.14 on keep freed ones)
+    park(path, mallinfo, truth, LIBC.fork, sys._debugmallocstats, os.read)
 
 
 def park(path, mallinfo, truth, fork, print_stats, read):
