@@ -355,7 +355,7 @@ static bool is_shared(const char *name)
 static bool is_idle_stack(const struct ph_python *python, const struct ph_region *r)
 {
     ph_addr start = r->end - r->start > THREAD_REACH ? r->end - THREAD_REACH : r->start;
-    for (ph_addr at = start; at + PAGE / 2 < r->end; at += THREAD_ALIGNMENT) {
+    for (ph_addr at = start; at < r->end; at += THREAD_ALIGNMENT) {
         if (ph_python_word(python, at, 0) == at &&
             ph_python_word(python, at, 2 * ph_word_bytes(python)) == at)
             return true;

@@ -137,9 +137,12 @@ static bool walk_arena(struct scan *s, const struct ph_region *region)
 static bool walk_first_arena(struct scan *s, const struct ph_region *region)
 {
     uint32_t count;
-    if (walk(s, region->start, region->end, &count) ||
-        (s->word == 4 && walk(s, region->start + 2 * s->word, region->end, &count)))
+    if (walk(s, region->start, region->end, &count))
         return true;
+    if (s->word == 4 && walk(s, region->start + 2 * s->word, region->end, &count)) {
+        note_arena(s, region->start, region->end);
+        return true;
+    }
     s->chunks->damaged_count += count >= BELIEVED;
     return false;
 }

@@ -10,6 +10,7 @@ import pytest
 import targets
 
 SHARE_UNEXPLAINED = 0.05
+PAGE = 4096
 
 
 class Subject:
@@ -185,12 +186,16 @@ def test_malloc(subject):
         pytest.skip("this glibc has no mallinfo2")
     native = subject.live["native"]
     assert native["mapped"] == truth["hblks"]
-    # from 2.42 on glibc forgets the heads of these blocks when it enlarges one, and is no multiple of pages off
-    assert native["mapped_bytes"] // 4096 == -(-truth["hblkhd"] // 4096)
+    # from 2.42 on glibc sometimes leaves the heads of these blocks out: what it says is then no multiple of pages
+    assert native["mapped_bytes"] == truth["hblkhd"] or (
+        truth["hblkhd"] % PAGE and abs(native["mapped_bytes"] - truth["hblkhd"]) < PAGE)
     heads = bytes_of(subject.live, "malloc: heads of arenas")
     assert native["heap"] + heads == truth["arena"]
-    assert native["free"] == truth["fordblks"] - truth["fsmblks"]
-    assert native["used"] + heads == truth["uordblks"] + truth["fsmblks"]
+    buffer = truth["fordblks"] - truth["fsmblks"] - native["free"]
+    assert native["used"] + heads == truth["uordblks"] + truth["fsmblks"] + buffer
+    # what os.read is to fill, where malloc serves the objects and had no cached block for it
+    may_be = {0, (read_buffer_bytes(subject) + 8 + 15) // 16 * 16, (subject.truth["read_buffer_bytes"] + 8 + 15) // 16 * 16}
+    assert buffer in (may_be if subject.python.allocator().startswith("malloc") else {0})
 
 
 def test_native_memory_is_nobodys(subject):

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import threading
+import time
 
 LIBC = ctypes.PyDLL(None)
 STDIN_AND_LENGTH = (0, 1)
@@ -62,6 +63,8 @@ def main():
     filler = threading.Thread(target=held.append, args=([bytearray(2000) for _ in range(1000)],))
     filler.start()
     filler.join()
+    while len(os.listdir("/proc/self/task")) > 2:  # until it has given back what it had
+        time.sleep(0.01)
     mallinfo = getattr(LIBC, "mallinfo2", None)
     if mallinfo:
         mallinfo.restype = Mallinfo
