@@ -68,8 +68,8 @@ static void add_allocators(struct ph_explain *e)
     }
     for (uint32_t i = 0; i < blocks->segments.count; i++) {
         const struct ph_segment *s = &blocks->segments.items[i];
-        ph_area_add(e, (struct ph_area){s->start, s->end, PH_AREA_SEGMENT,
-                                        PH_MEMORY_MIMALLOC_PAGES, i});
+        ph_area_add(
+            e, (struct ph_area){s->start, s->end, PH_AREA_SEGMENT, PH_MEMORY_MIMALLOC_PAGES, i});
     }
     for (uint32_t i = 0; i < blocks->runs.count && !blocks->are_mimalloc; i++) {
         ph_addr pool = blocks->runs.items[i].start & ~(ph_addr)(blocks->step_bytes - 1);
@@ -78,8 +78,8 @@ static void add_allocators(struct ph_explain *e)
     }
     for (uint32_t i = 0; i < e->chunks->spans.count; i++) {
         const struct ph_chunk_span *s = &e->chunks->spans.items[i];
-        ph_area_add(e, (struct ph_area){s->head, s->start, PH_AREA_FLAT, PH_MEMORY_MALLOC_ARENAS,
-                                        0});
+        ph_area_add(e,
+                    (struct ph_area){s->head, s->start, PH_AREA_FLAT, PH_MEMORY_MALLOC_ARENAS, 0});
         ph_area_add(e,
                     (struct ph_area){s->start, s->end, PH_AREA_CHUNKS, PH_MEMORY_MALLOC_FREE, i});
         ph_area_add(e, (struct ph_area){s->end, s->reserved_end, PH_AREA_FLAT,
@@ -109,8 +109,8 @@ static void add_modules(struct ph_explain *e)
             ph_addr start = modules[m].start > r->start ? modules[m].start : r->start;
             end = end < r->end ? end : r->end;
             if (start < end && r->flags & PH_REGION_WRITE)
-                ph_area_add(e, (struct ph_area){start, end, PH_AREA_FLAT, data_of(e, &modules[m]),
-                                                0});
+                ph_area_add(e,
+                            (struct ph_area){start, end, PH_AREA_FLAT, data_of(e, &modules[m]), 0});
         }
     }
 }
@@ -156,9 +156,9 @@ static void add_threads(struct ph_explain *e)
         const struct ph_region *r = ph_target_region_at(python->target, ident);
         ph_addr page = ident & ~(ph_addr)(PAGE - 1);
         if (r && !(r->flags & PH_REGION_STACK))
-            ph_area_add(e, (struct ph_area){page, (ident + THREAD_BYTES + PAGE - 1) &
-                                                      ~(ph_addr)(PAGE - 1),
-                                            PH_AREA_FLAT, PH_MEMORY_THREAD_DATA, 0});
+            ph_area_add(
+                e, (struct ph_area){page, (ident + THREAD_BYTES + PAGE - 1) & ~(ph_addr)(PAGE - 1),
+                                    PH_AREA_FLAT, PH_MEMORY_THREAD_DATA, 0});
     }
 }
 
@@ -304,7 +304,8 @@ static void paint_chunks(struct painter *p, const struct ph_chunk_span *span)
         uint32_t number;
         count_chunk(&p->e->memory->native, &chunk, span->is_mapped);
         if (!chunk.is_used) {
-            paint_to(p, at + chunk.bytes, chunk.is_top ? PH_MEMORY_MALLOC_TOP : PH_MEMORY_MALLOC_FREE);
+            paint_to(p, at + chunk.bytes,
+                     chunk.is_top ? PH_MEMORY_MALLOC_TOP : PH_MEMORY_MALLOC_FREE);
         } else if (ph_chunks_number(chunks, python, at + 4 * ph_word_bytes(python), &number)) {
             ph_addr data = chunks->starts.items[number];
             paint_to(p, data, PH_MEMORY_MALLOC_ROUNDING);
@@ -368,8 +369,8 @@ static enum ph_memory_kind kind_of_anonymous(const struct ph_explain *e, const s
     const struct ph_target *target = e->heap->objects.python->target;
     /* A core does not say which mappings are the kernel's. */
     bool unnamed = ph_target_info(target)->kind == PH_TARGET_CORE;
-    if (strncmp(r->name, "[v", 2) == 0 || (unnamed && r->flags && !(r->flags & PH_REGION_WRITE) &&
-                                           r->end - r->start <= KERNEL_BYTES))
+    if (strncmp(r->name, "[v", 2) == 0 ||
+        (unnamed && r->flags && !(r->flags & PH_REGION_WRITE) && r->end - r->start <= KERNEL_BYTES))
         return PH_MEMORY_KERNEL;
     if (!(r->flags & (PH_REGION_READ | PH_REGION_WRITE | PH_REGION_EXEC)))
         return PH_MEMORY_NO_ACCESS;

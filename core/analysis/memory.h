@@ -40,16 +40,16 @@ struct ph_pin {
 /* pymalloc's arenas or mimalloc's segments. */
 struct ph_arena_use {
     uint64_t count, bytes;
-    uint64_t used_bytes; /* of blocks in use, with their rounding */
-    uint64_t sparse;     /* how many arenas are not half full, */
+    uint64_t used_bytes;        /* of blocks in use, with their rounding */
+    uint64_t sparse;            /* how many arenas are not half full, */
     uint64_t sparse_free_bytes; /* and what is free in them */
 };
 
 /* glibc's malloc, as mallinfo2() sees it. */
 struct ph_native_use {
-    uint64_t heap_bytes;     /* arena: of all arenas' heaps */
-    uint64_t used_bytes;     /* uordblks and fsmblks: with what waits in caches of freed chunks */
-    uint64_t free_bytes;     /* fordblks less fsmblks: top included */
+    uint64_t heap_bytes; /* arena: of all arenas' heaps */
+    uint64_t used_bytes; /* uordblks and fsmblks: with what waits in caches of freed chunks */
+    uint64_t free_bytes; /* fordblks less fsmblks: top included */
     uint64_t mapped, mapped_bytes; /* hblks, hblkhd */
 };
 

@@ -167,8 +167,8 @@ bool ph_memory_measure_arenas(struct ph_explain *e)
     uint64_t *counts = ph_calloc(count, sizeof *counts);
     bool ok = pins && counts && measure(e, pins, counts, count) && keep_pins(e, pins, count);
     if (ok && e->memory->classes.count)
-        qsort(e->memory->classes.items, e->memory->classes.count,
-              sizeof *e->memory->classes.items, by_size);
+        qsort(e->memory->classes.items, e->memory->classes.count, sizeof *e->memory->classes.items,
+              by_size);
     free(pins);
     free(counts);
     return ok;

@@ -132,7 +132,8 @@ static void say_private(struct ph_doc *doc, const struct ph_memory *m, struct ph
                     sum_of(m, PH_MEMORY_MALLOC_OBJECTS, PH_MEMORY_MALLOC_BUFFERS) +
                     m->bytes[PH_MEMORY_MAPPED_BUFFERS];
     uint64_t rest = m->bytes[PH_MEMORY_UNEXPLAINED];
-    ph_str_appendf(out, "%s of private memory: %s (%.0f %%) are Python's objects and their "
+    ph_str_appendf(out,
+                   "%s of private memory: %s (%.0f %%) are Python's objects and their "
                    "buffers, and %s (%.1f %%) are unexplained.",
                    ph_format_bytes(all, m->private_bytes), ph_format_bytes(objects, ours),
                    share_of(ours, m->private_bytes) * 100, ph_format_bytes(unexplained, rest),
@@ -146,7 +147,10 @@ static void append_pins(struct ph_str *out, const struct ph_memory *m)
     uint32_t named = m->pins.count < PINS_NAMED ? m->pins.count : PINS_NAMED;
     for (uint32_t i = 0; i < named; i++) {
         const struct ph_pin *pin = &m->pins.items[i];
-        ph_str_appendf(out, "%s%s (%s block%s)", i == 0 ? "" : i + 1 == named ? " and " : ", ",
+        ph_str_appendf(out, "%s%s (%s block%s)",
+                       i == 0           ? ""
+                       : i + 1 == named ? " and "
+                                        : ", ",
                        pin->type ? pin->type->name : "no known type",
                        ph_format_count(number, (int64_t)pin->blocks), pin->blocks == 1 ? "" : "s");
     }
@@ -165,7 +169,8 @@ static void say_arenas(struct ph_doc *doc, const struct ph_heap *heap, const str
                    is_mimalloc ? "mimalloc segments" : "pymalloc arenas",
                    share_of(use->used_bytes, use->bytes) * 100);
     if (use->sparse && use->sparse_free_bytes >= WORTH_A_WORD) {
-        ph_str_appendf(out, ": %s %s because each of %s %s still holds live blocks; the objects "
+        ph_str_appendf(out,
+                       ": %s %s because each of %s %s still holds live blocks; the objects "
                        "that pin most are of ",
                        ph_format_bytes(pinned, use->sparse_free_bytes),
                        is_mimalloc ? "stay reserved" : "cannot be returned",
@@ -197,7 +202,8 @@ static void say_damaged(struct ph_doc *doc, const struct ph_memory *m, struct ph
     char count[32];
     if (!m->damaged_heaps)
         return;
-    ph_str_appendf(out, "%s of malloc's heaps cannot be walked to the end and count as unexplained.",
+    ph_str_appendf(out,
+                   "%s of malloc's heaps cannot be walked to the end and count as unexplained.",
                    ph_format_count(count, (int64_t)m->damaged_heaps));
     say(doc, out);
 }

@@ -55,11 +55,11 @@ struct ph_segment {
 struct ph_blocks {
     PH_ARRAY(struct ph_run) runs; /* by ascending address */
     PH_ARRAY(struct ph_window) windows;
-    PH_ARRAY(uint8_t) slots;   /* enum ph_slot_state of each slot */
+    PH_ARRAY(uint8_t) slots;              /* enum ph_slot_state of each slot */
     PH_ARRAY(struct ph_segment) segments; /* mimalloc's, by ascending address */
     uint64_t segment_bytes;               /* they begin at multiples of it */
-    bool are_mimalloc;         /* else pymalloc's */
-    uint32_t used_count;       /* blocks in use */
+    bool are_mimalloc;                    /* else pymalloc's */
+    uint32_t used_count;                  /* blocks in use */
     uint32_t step_bytes;       /* no two runs begin or end within one step: a power of two */
     uint64_t unsearched_bytes; /* of mappings too vast to be a heap, such as a sanitizer's shadow */
     uint64_t damaged_count;    /* runs whose free list contradicts their count of used blocks */

@@ -250,7 +250,8 @@ static enum ph_status add_segment(struct scan *s, ph_addr segment)
     uint64_t entries = ph_load_ptr(python, head + L->mi_segment.slice_entries);
     uint64_t i = ph_load_ptr(python, head + L->mi_segment.segment_info_slices);
     uint64_t all = ph_load_ptr(python, head + L->mi_segment.segment_slices);
-    struct ph_segment kept = {segment, segment + i * s->slice_bytes, segment + all * s->slice_bytes};
+    struct ph_segment kept = {segment, segment + i * s->slice_bytes,
+                              segment + all * s->slice_bytes};
     if (!ph_array_push(&s->blocks->segments, kept))
         return PH_NO_MEMORY;
     ph_addr slices = segment + (uint64_t)L->mi_segment.slices;

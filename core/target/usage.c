@@ -130,7 +130,8 @@ static bool add_process(struct ph_usage *all, pid_t pid)
     bool ok = true;
     bool there = ph_proc_read(&status, "/proc/%d/status", (int)pid);
     const char *text = there ? ph_str_text(&status) : "";
-    const char *resident = ph_proc_status(text, "VmRSS"); /* zombies have no memory and no such line */
+    const char *resident =
+        ph_proc_status(text, "VmRSS"); /* zombies have no memory and no such line */
     if (resident) {
         const char *parent = ph_proc_status(text, "PPid");
         const char *name = ph_proc_status(text, "Name");

@@ -32,7 +32,7 @@ struct ph_child {
 
 struct ph_usage {
     enum ph_usage_kind kind;
-    struct ph_target *target; /* borrowed */
+    struct ph_target *target;                 /* borrowed */
     PH_ARRAY(struct ph_region_usage) regions; /* as the target's; none where unknown */
     uint64_t resident, pss, swap;             /* of all */
     PH_ARRAY(struct ph_child) children;       /* and theirs, by ascending pid */

@@ -177,6 +177,18 @@ def test_who_pins_the_arenas(subject):
                for line in subject.live["answers"])
 
 
+def test_mimalloc(subject):
+    found = re.search(r"Allocated Blocks: (\d+)\n +Allocated Bytes: (\d+)", subject.stats)
+    if not found or not int(found[1]):
+        pytest.skip("no mimalloc, or a build that does not tell")
+    # It tells of the thread's own heap; the other thread has one too, with a few blocks.
+    more = sum(row["used"] for row in subject.live["arenas"]["by_size_class"]) - int(found[1])
+    assert 0 < more < 100
+    others = subject.live["arenas"]["used"] - blocks_in_use(subject.live, "mimalloc")
+    assert 0 <= others <= bytes_of(subject.live, "interpreter: state")  # threads' states, from 3.15 on
+    assert 0 < subject.live["arenas"]["used"] - int(found[2]) < 16384
+
+
 # ---- glibc's word ----
 
 
