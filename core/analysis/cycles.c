@@ -3,17 +3,18 @@
 #include "base/checked.h"
 #include "graph/components.h"
 
-enum { OBJECTS_A_LOOK = 1 << 14 };
+enum { OBJECTS_A_PIECE = 1 << 14 };
 #define VERSION_3_9 0x03090000
 
 struct search {
     struct ph_graph *graph;
     struct ph_heap *heap;
     const struct ph_host *host;
-    uint32_t source;
-    uint64_t *outer;    /* by object: references that do not come from objects of the collection */
+    struct piece *pieces;
+    int64_t *outer;     /* by object: references that do not come from objects of the collection, if
+                           more than 0 */
     uint8_t *candidate; /* 1: taken part in the collection, and not known to be reachable */
-    PH_ARRAY(uint32_t) pending;
+    struct ph_nodes pending;
 };
 
 /* ---- what the collector would find ---- */
@@ -29,9 +30,10 @@ static bool takes_part(struct ph_heap *heap, uint32_t id, int64_t *count)
 /* Whether the traverse function of the source's type visits what it refers to. A type's does not
  * visit the dict of its subclasses, which holds weak references, nor its slots' names; to 3.8
  * instances do not visit their type (Objects/typeobject.c: type_traverse, subtype_traverse). */
-static bool is_traversed(const struct search *s, uint32_t target, struct ph_label label)
+static bool is_traversed(const struct search *s, uint32_t source, uint32_t target,
+                         struct ph_label label)
 {
-    const struct ph_type *type = ph_heap_type(s->heap, s->source);
+    const struct ph_type *type = ph_heap_type(s->heap, source);
     bool named = label.kind == PH_LABEL_FIELD || label.kind == PH_LABEL_NOTE;
     const char *name = named ? (const char *)(uintptr_t)label.arg : "";
     if (type->flags & PH_TPFLAGS_TYPE_SUBCLASS &&
@@ -41,54 +43,93 @@ static bool is_traversed(const struct search *s, uint32_t target, struct ph_labe
            type->address != s->heap->addresses[target] || strcmp(name, "__class__") != 0;
 }
 
+/* The references of some objects of the collection that their types' traverse functions visit. */
+struct piece {
+    const struct search *search;
+    uint32_t source;
+    struct ph_nodes targets;
+    bool failed;
+};
+
 static void see_edge(void *ctx, uint32_t target, struct ph_label label, unsigned flags)
 {
-    struct search *s = ctx;
+    struct piece *p = ctx;
     bool counts =
         (flags & PH_REF_STRONG) && !(flags & (PH_REF_BORROWED | PH_REF_SHARED | PH_REF_STALE));
-    if (counts && s->candidate[target] && s->outer[target] && is_traversed(s, target, label))
-        s->outer[target]--;
+    if (counts && p->search->candidate[target] &&
+        is_traversed(p->search, p->source, target, label) && !ph_array_push(&p->targets, target))
+        p->failed = true;
+}
+
+static void choose_candidates(void *ctx, uint32_t first, uint32_t end)
+{
+    struct search *s = ctx;
+    for (uint32_t id = first; id < end; id++) {
+        int64_t count;
+        s->candidate[id] = takes_part(s->heap, id, &count);
+        s->outer[id] = s->candidate[id] ? count : 0;
+    }
+}
+
+static void visit_piece(void *ctx, uint32_t first, uint32_t end)
+{
+    struct search *s = ctx;
+    struct piece *p = &s->pieces[first / OBJECTS_A_PIECE];
+    p->search = s;
+    p->targets.count = 0;
+    for (uint32_t id = first; id < end; id++) {
+        p->source = id;
+        if (s->candidate[id])
+            ph_heap_edges(s->heap, id, see_edge, p);
+    }
+}
+
+static void subtract_piece(void *ctx, uint32_t first, uint32_t end)
+{
+    struct search *s = ctx;
+    struct piece *p = &s->pieces[first / OBJECTS_A_PIECE];
+    (void)end;
+    for (uint32_t i = 0; i < p->targets.count; i++)
+        __atomic_fetch_sub(&s->outer[p->targets.items[i]], 1, __ATOMIC_RELAXED);
+    ph_array_free(&p->targets);
 }
 
 static enum ph_status subtract_inner(struct search *s)
 {
-    for (uint32_t id = 0; id < s->heap->count; id++) {
-        int64_t count;
-        s->candidate[id] = takes_part(s->heap, id, &count);
-        s->outer[id] = s->candidate[id] ? (uint64_t)count : 0;
+    const struct ph_sharing choice = {
+        .piece_ids = OBJECTS_A_PIECE, .work = choose_candidates, .ctx = s};
+    const struct ph_sharing visits = {
+        .piece_ids = OBJECTS_A_PIECE,
+        .phase = "looking for cycles",
+        .work = visit_piece,
+        .finish = subtract_piece,
+        .ctx = s,
+    };
+    uint32_t pieces = s->heap->count / OBJECTS_A_PIECE + 1;
+    s->pieces = ph_calloc(pieces, sizeof *s->pieces);
+    enum ph_status status = s->pieces ? ph_heap_share(s->heap, &choice, s->host) : PH_NO_MEMORY;
+    if (!status)
+        status = ph_heap_share(s->heap, &visits, s->host);
+    bool failed = false;
+    for (uint32_t i = 0; s->pieces && i < pieces; i++) {
+        failed |= s->pieces[i].failed;
+        ph_array_free(&s->pieces[i].targets);
     }
-    for (uint32_t id = 0; id < s->heap->count; id++) {
-        if (id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(s->host))
-            return PH_INTERRUPTED;
-        s->source = id;
-        if (s->candidate[id])
-            ph_heap_edges(s->heap, id, see_edge, s);
-    }
-    return PH_OK;
+    free(s->pieces);
+    return status ? status : failed ? PH_NO_MEMORY : PH_OK;
 }
 
 /* What is referred to from outside is reachable, and all that it leads to. */
-static bool drop_reachable(struct search *s)
+static enum ph_status drop_reachable(struct search *s)
 {
-    const struct ph_edges *out = &s->graph->out;
-    bool ok = true;
-    for (uint32_t id = 0; ok && id < s->heap->count; id++) {
-        if (s->candidate[id] && s->outer[id]) {
-            s->candidate[id] = 0;
-            ok = ph_array_push(&s->pending, id);
-        }
+    for (uint32_t id = 0; id < s->heap->count; id++) {
+        if (!s->candidate[id] || s->outer[id] <= 0)
+            continue;
+        s->candidate[id] = 0;
+        if (!ph_array_push(&s->pending, id))
+            return PH_NO_MEMORY;
     }
-    while (ok && s->pending.count) {
-        uint32_t id = s->pending.items[--s->pending.count];
-        for (uint32_t i = out->first[id]; ok && i < out->first[id + 1]; i++) {
-            uint32_t target = out->targets[i];
-            if (s->candidate[target]) {
-                s->candidate[target] = 0;
-                ok = ph_array_push(&s->pending, target);
-            }
-        }
-    }
-    return ok;
+    return ph_edges_reach(&s->graph->out, &s->pending, s->candidate, 0, s->host);
 }
 
 /* ---- cycles ---- */
@@ -191,37 +232,33 @@ static void count_uncollectable(struct search *s, struct ph_cycles *out)
     }
 }
 
-/* Of tracked objects, those that nothing reaches but what native code holds. */
-static bool count_native(struct search *s, struct ph_cycles *out)
+/* Mark what something else than native code leads to. */
+static enum ph_status mark_seen(struct search *s, uint8_t *seen)
 {
-    const struct ph_graph *graph = s->graph;
+    for (uint32_t id = 0; id < s->heap->count; id++) {
+        if (!(s->graph->rooted[id] & (PH_ROOTED_NAMED | PH_ROOTED_STATIC | PH_ROOTED_IMMORTAL)))
+            continue;
+        seen[id] = 1;
+        if (!ph_array_push(&s->pending, id))
+            return PH_NO_MEMORY;
+    }
+    return ph_edges_reach(&s->graph->out, &s->pending, seen, 1, s->host);
+}
+
+/* Of tracked objects, those that nothing reaches but what native code holds. */
+static enum ph_status count_native(struct search *s, struct ph_cycles *out)
+{
     uint8_t *seen = ph_calloc((size_t)s->heap->count + 1, 1);
-    bool ok = seen;
     s->pending.count = 0;
-    for (uint32_t id = 0; ok && id < s->heap->count; id++) {
-        if (graph->rooted[id] & (PH_ROOTED_NAMED | PH_ROOTED_STATIC | PH_ROOTED_IMMORTAL)) {
-            seen[id] = 1;
-            ok = ph_array_push(&s->pending, id);
-        }
-    }
-    while (ok && s->pending.count) {
-        uint32_t id = s->pending.items[--s->pending.count];
-        for (uint32_t i = graph->out.first[id]; ok && i < graph->out.first[id + 1]; i++) {
-            uint32_t target = graph->out.targets[i];
-            if (!seen[target]) {
-                seen[target] = 1;
-                ok = ph_array_push(&s->pending, target);
-            }
-        }
-    }
-    for (uint32_t id = 0; ok && id < s->heap->count; id++) {
-        if (seen[id] || !graph->alive[id] || !(s->heap->flags[id] & PH_OBJECT_TRACKED))
+    enum ph_status status = seen ? mark_seen(s, seen) : PH_NO_MEMORY;
+    for (uint32_t id = 0; !status && id < s->heap->count; id++) {
+        if (seen[id] || !s->graph->alive[id] || !(s->heap->flags[id] & PH_OBJECT_TRACKED))
             continue;
         out->native_objects++;
         out->native_bytes = ph_add_saturated(out->native_bytes, ph_heap_sizeof(s->heap, id));
     }
     free(seen);
-    return ok;
+    return status;
 }
 
 /* ---- all of it ---- */
@@ -229,22 +266,25 @@ static bool count_native(struct search *s, struct ph_cycles *out)
 static enum ph_status find(struct search *s, struct ph_cycles *out)
 {
     struct ph_components parts = {0};
+    uint8_t *finalizers = NULL;
     size_t count = (size_t)s->heap->count + 2;
     s->outer = ph_calloc(count, sizeof *s->outer);
     s->candidate = ph_calloc(count, 1);
-    if (!s->outer || !s->candidate)
-        return PH_NO_MEMORY;
-    enum ph_status status = subtract_inner(s);
-    if (status)
-        return status;
-    uint8_t *finalizers = NULL;
-    bool ok = drop_reachable(s) && (finalizers = find_finalizers(s)) != NULL &&
-              ph_components_find(&s->graph->out, s->candidate, &parts) &&
-              make_cycles(s, &parts, finalizers, out) && count_native(s, out);
+    enum ph_status status = s->outer && s->candidate ? subtract_inner(s) : PH_NO_MEMORY;
+    if (!status)
+        status = drop_reachable(s);
+    if (!status)
+        status = (finalizers = find_finalizers(s)) ? PH_OK : PH_NO_MEMORY;
+    if (!status)
+        status = ph_components_find(&s->graph->out, s->candidate, s->host, &parts);
+    if (!status)
+        status = make_cycles(s, &parts, finalizers, out) ? PH_OK : PH_NO_MEMORY;
+    if (!status)
+        status = count_native(s, out);
     count_uncollectable(s, out);
     free(finalizers);
     ph_components_free(&parts);
-    return ok ? PH_OK : PH_NO_MEMORY;
+    return status;
 }
 
 enum ph_status ph_cycles_find(struct ph_graph *graph, const struct ph_host *host,

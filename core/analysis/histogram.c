@@ -30,9 +30,12 @@ enum ph_status ph_histogram_make(struct ph_heap *heap, const struct ph_filter *f
                                  struct ph_histogram *out, struct ph_error *err)
 {
     memset(out, 0, sizeof *out);
+    enum ph_status status = ph_heap_measure(heap, with_allocated, host, err);
+    if (status)
+        return status;
     uint8_t *types = ph_filter_types(heap, filter);
     struct ph_type_sum *sums = ph_calloc(heap->objects.types.count + 1u, sizeof *sums);
-    enum ph_status status = types && sums ? PH_OK : PH_NO_MEMORY;
+    status = types && sums ? PH_OK : PH_NO_MEMORY;
     for (uint32_t id = 0; id < heap->count && !status; id++) {
         uint64_t bytes;
         if (interrupted(host, id))

@@ -5,14 +5,21 @@
 #include "objects/frame.h"
 #include "objects/str.h"
 
-enum { OBJECTS_A_LOOK = 1 << 14 };
-
 struct search {
     struct ph_heap *heap;
     struct ph_map targets; /* address -> id */
     ph_addr only;          /* the address where there is a single target, else 0 */
     uint32_t only_id;
+    struct ph_references *pieces; /* by piece of the sources, what was found there */
+    struct ph_leads *leads;       /* by piece, to be noted; NULL: they are known */
+    bool failed;
+};
+
+/* One source's references, or all roots', and where those that are looked for go to. */
+struct sight {
+    const struct search *search;
     uint32_t source;
+    struct ph_leads *leads; /* NULL: not to be noted */
     struct ph_references *out;
     bool failed;
 };
@@ -26,7 +33,7 @@ static inline uint32_t wanted(const struct search *s, ph_addr target)
     return ph_map_find(&s->targets, target, &id) ? id : PH_NO_OBJECT;
 }
 
-static void note(struct search *s, uint32_t target, const struct ph_root *root,
+static void note(struct sight *s, uint32_t target, const struct ph_root *root,
                  struct ph_label label, unsigned flags)
 {
     struct ph_reference r = {.source = s->source, .target = target, .label = label, .flags = flags};
@@ -38,8 +45,10 @@ static void note(struct search *s, uint32_t target, const struct ph_root *root,
 
 static void see_ref(void *ctx, ph_addr target, struct ph_label label, unsigned flags)
 {
-    struct search *s = ctx;
-    uint32_t id = wanted(s, target);
+    struct sight *s = ctx;
+    if (s->leads)
+        ph_leads_note(s->leads, target);
+    uint32_t id = wanted(s->search, target);
     if (id != PH_NO_OBJECT && !(flags & PH_REF_SHARED))
         note(s, id, NULL, label, flags);
 }
@@ -47,27 +56,73 @@ static void see_ref(void *ctx, ph_addr target, struct ph_label label, unsigned f
 static void see_root(void *ctx, const struct ph_root *root, ph_addr target, struct ph_label label,
                      unsigned flags)
 {
-    struct search *s = ctx;
-    uint32_t id = wanted(s, target);
+    struct sight *s = ctx;
+    uint32_t id = wanted(s->search, target);
     if (id != PH_NO_OBJECT)
         note(s, id, root, label, flags);
 }
 
-static enum ph_status search_objects(struct search *s, const struct ph_host *host)
+/* Whether what is looked for may be among what the objects of a piece refer to. */
+static bool may_lead(const struct search *s, const struct ph_leads *leads)
 {
-    const struct ph_visitor v = {see_ref, s};
-    struct ph_heap *heap = s->heap;
-    for (uint32_t id = 0; id < heap->count && !s->failed; id++) {
-        if (id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
-            return PH_INTERRUPTED;
+    size_t at = 0;
+    uint64_t target;
+    if (s->only)
+        return ph_leads_may(leads, s->only);
+    while (ph_map_next(&s->targets, &at, &target, NULL)) {
+        if (ph_leads_may(leads, target))
+            return true;
+    }
+    return false;
+}
+
+static void search_piece(void *ctx, uint32_t first, uint32_t end)
+{
+    struct search *search = ctx;
+    struct ph_heap *heap = search->heap;
+    uint32_t piece = first / PH_LEADS_IDS;
+    struct sight s = {.search = search, .out = &search->pieces[piece]};
+    const struct ph_visitor v = {see_ref, &s};
+    s.out->count = 0;
+    if (search->leads)
+        s.leads = &search->leads[piece];
+    else if (!may_lead(search, &heap->leads[piece]))
+        return;
+    for (uint32_t id = first; id < end; id++) {
         struct ph_object o;
-        s->source = id;
+        s.source = id;
         if (ph_type_has_refs(ph_heap_type(heap, id)) && ph_heap_open(heap, id, &o))
             ph_object_refs(&heap->objects, &o, &v);
     }
-    s->source = PH_NO_OBJECT;
-    ph_heap_roots(&heap->objects, see_root, s);
-    return s->failed ? PH_NO_MEMORY : PH_OK;
+    if (s.failed)
+        __atomic_store_n(&search->failed, true, __ATOMIC_RELAXED);
+}
+
+/* The references of objects, by ascending source, and then the roots'. */
+static enum ph_status search_all(struct search *s, const struct ph_host *host,
+                                 struct ph_references *out)
+{
+    const struct ph_sharing sharing = {.piece_ids = PH_LEADS_IDS, .work = search_piece, .ctx = s};
+    uint32_t count = s->heap->count / PH_LEADS_IDS + 1;
+    s->pieces = ph_calloc(count, sizeof *s->pieces);
+    s->leads = s->heap->leads ? NULL : ph_calloc(count, sizeof *s->leads);
+    enum ph_status status = PH_NO_MEMORY;
+    if (s->pieces && (s->leads || s->heap->leads))
+        status = ph_heap_share(s->heap, &sharing, host);
+    if (!status && s->leads)
+        s->heap->leads = s->leads;
+    else
+        free(s->leads);
+    for (uint32_t i = 0; s->pieces && i < count; i++) {
+        for (uint32_t k = 0; k < s->pieces[i].count && !s->failed; k++)
+            s->failed = !ph_array_push(out, s->pieces[i].items[k]);
+        ph_array_free(&s->pieces[i]);
+    }
+    free(s->pieces);
+    struct sight roots = {.search = s, .source = PH_NO_OBJECT, .out = out};
+    if (!status && !s->failed)
+        ph_heap_roots(&s->heap->objects, see_root, &roots);
+    return status ? status : s->failed || roots.failed ? PH_NO_MEMORY : PH_OK;
 }
 
 uint64_t ph_references_strong(const struct ph_references *references, uint32_t target)
@@ -125,7 +180,7 @@ enum ph_status ph_referrers_find(struct ph_heap *heap, const uint32_t *targets,
                                  uint32_t target_count, const struct ph_host *host,
                                  struct ph_references *out, struct ph_error *err)
 {
-    struct search s = {.heap = heap, .out = out};
+    struct search s = {.heap = heap};
     memset(out, 0, sizeof *out);
     if (target_count == 1) {
         s.only = heap->addresses[targets[0]];
@@ -133,7 +188,7 @@ enum ph_status ph_referrers_find(struct ph_heap *heap, const uint32_t *targets,
     }
     for (uint32_t i = 0; i < target_count && !s.only; i++)
         s.failed |= !ph_map_insert(&s.targets, heap->addresses[targets[i]], targets[i]);
-    enum ph_status status = s.failed ? PH_NO_MEMORY : search_objects(&s, host);
+    enum ph_status status = s.failed ? PH_NO_MEMORY : search_all(&s, host, out);
     ph_map_free(&s.targets);
     if (status) {
         ph_array_free(out);
@@ -153,7 +208,7 @@ static void see_edge(void *ctx, uint32_t target, struct ph_label label, unsigned
 enum ph_status ph_referents_find(struct ph_heap *heap, uint32_t id, struct ph_references *out,
                                  struct ph_error *err)
 {
-    struct search s = {.heap = heap, .out = out, .source = id};
+    struct sight s = {.source = id, .out = out};
     memset(out, 0, sizeof *out);
     ph_heap_edges(heap, id, see_edge, &s);
     if (!s.failed)

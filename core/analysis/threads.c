@@ -75,10 +75,13 @@ enum ph_status ph_thread_sums(struct ph_graph *graph, const struct ph_filter *fi
                               const struct ph_host *host, struct ph_thread_sum **out,
                               struct ph_error *err)
 {
+    enum ph_status status = ph_heap_measure(graph->heap, true, host, err);
+    if (status)
+        return status;
     uint32_t threads = graph->heap->objects.python->threads.count;
     struct spread s = {.graph = graph, .host = host};
     struct ph_thread_sum *sums = ph_calloc(threads + 1u, sizeof *sums);
-    enum ph_status status = PH_NO_MEMORY;
+    status = PH_NO_MEMORY;
     s.keeper = ph_malloc(((size_t)graph->root + 1) * sizeof *s.keeper);
     if (sums && s.keeper) {
         memset(s.keeper, 0xff, (size_t)graph->root * sizeof *s.keeper);

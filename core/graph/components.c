@@ -1,10 +1,13 @@
 #include "graph/components.h"
 
-#include "base/array.h"
+#include "base/host.h"
+
+enum { NODES_A_LOOK = 1 << 16 };
 
 struct search {
     const struct ph_edges *edges;
     const uint8_t *marks;
+    const struct ph_host *host;
     uint32_t *number; /* order in which nodes were seen, or PH_NO_NODE */
     uint32_t *low;    /* the least number known to be reached and open */
     uint32_t *next;   /* place of the edge to follow next */
@@ -53,7 +56,8 @@ static void leave(struct search *s)
     }
 }
 
-static void follow_from(struct search *s, uint32_t start)
+/* False: interrupted. */
+static bool follow_from(struct search *s, uint32_t start)
 {
     enter(s, start);
     while (s->way_length) {
@@ -65,25 +69,29 @@ static void follow_from(struct search *s, uint32_t start)
         uint32_t target = s->edges->targets[s->next[node]++];
         if (!s->marks[target])
             continue;
-        if (s->number[target] == PH_NO_NODE)
+        if (s->number[target] == PH_NO_NODE) {
             enter(s, target);
-        else if (s->out->of[target] == PH_NO_NODE && s->number[target] < s->low[node])
+            if (s->seen % NODES_A_LOOK == 0 && ph_host_interrupted(s->host))
+                return false;
+        } else if (s->out->of[target] == PH_NO_NODE && s->number[target] < s->low[node]) {
             s->low[node] = s->number[target];
+        }
     }
+    return true;
 }
 
-bool ph_components_find(const struct ph_edges *edges, const uint8_t *marks,
-                        struct ph_components *out)
+enum ph_status ph_components_find(const struct ph_edges *edges, const uint8_t *marks,
+                                  const struct ph_host *host, struct ph_components *out)
 {
-    struct search s = {.edges = edges, .marks = marks, .out = out};
+    struct search s = {.edges = edges, .marks = marks, .host = host, .out = out};
     *out = (struct ph_components){0};
-    bool ok = allocate(&s);
-    if (ok) {
+    enum ph_status status = allocate(&s) ? PH_OK : PH_NO_MEMORY;
+    if (!status) {
         memset(s.number, 0xff, edges->node_count * sizeof *s.number);
         memset(out->of, 0xff, edges->node_count * sizeof *out->of);
-        for (uint32_t n = 0; n < edges->node_count; n++) {
-            if (marks[n] && s.number[n] == PH_NO_NODE)
-                follow_from(&s, n);
+        for (uint32_t n = 0; n < edges->node_count && !status; n++) {
+            if (marks[n] && s.number[n] == PH_NO_NODE && !follow_from(&s, n))
+                status = PH_INTERRUPTED;
         }
     }
     free(s.number);
@@ -91,9 +99,9 @@ bool ph_components_find(const struct ph_edges *edges, const uint8_t *marks,
     free(s.next);
     free(s.way);
     free(s.open);
-    if (!ok)
+    if (status)
         ph_components_free(out);
-    return ok;
+    return status;
 }
 
 void ph_components_free(struct ph_components *components)

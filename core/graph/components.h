@@ -14,9 +14,10 @@ struct ph_components {
 };
 
 /* marks has a byte a node, not 0 where the node is in the part. Tarjan's algorithm, without
- * recursion; linear. False when out of memory; *out is then empty. */
-bool ph_components_find(const struct ph_edges *edges, const uint8_t *marks,
-                        struct ph_components *out) PH_MUST_USE;
+ * recursion; linear. Where it fails, *out is empty. */
+enum ph_status ph_components_find(const struct ph_edges *edges, const uint8_t *marks,
+                                  const struct ph_host *host,
+                                  struct ph_components *out) PH_MUST_USE;
 void ph_components_free(struct ph_components *components); /* zeroed is fine */
 
 #endif

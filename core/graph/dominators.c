@@ -129,15 +129,18 @@ static bool find_semidominators(struct search *s)
 
 /* The nearest common ancestor of a node's parent and its semidominator, in the tree that grows
  * here. */
-static void find_immediate(struct search *s)
+static bool find_immediate(struct search *s)
 {
     s->immediate[0] = 0;
     for (uint32_t n = 1; n < s->reached; n++) {
+        if (interrupted(s, n))
+            return false;
         uint32_t at = s->parent[n];
         while (at > s->semi[n])
             at = s->immediate[at];
         s->immediate[n] = at;
     }
+    return true;
 }
 
 /* From numbers to nodes. */
@@ -176,10 +179,8 @@ enum ph_status ph_dominators_find(const struct ph_edges *out_edges, const struct
     *out = (struct ph_dominators){0};
     if (allocate(&s)) {
         status = PH_INTERRUPTED;
-        if (number_nodes(&s, root) && find_semidominators(&s)) {
-            find_immediate(&s);
+        if (number_nodes(&s, root) && find_semidominators(&s) && find_immediate(&s))
             status = make_tree(&s, out) ? PH_OK : PH_NO_MEMORY;
-        }
     }
     out->order = s.order;
     release(&s);

@@ -6,10 +6,13 @@
 #ifndef PH_GRAPH_EDGES_H
 #define PH_GRAPH_EDGES_H
 
+#include "base/array.h"
 #include "base/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+struct ph_host;
 
 struct ph_edges {
     uint32_t node_count;
@@ -20,9 +23,16 @@ struct ph_edges {
 /* No node, no place: ids and numbers are smaller. */
 #define PH_NO_NODE UINT32_MAX
 
-/* The same edges the other way round, each row in ascending order. Linear. False when out of
- * memory; *out is then empty. Released with ph_edges_free(). */
-bool ph_edges_reverse(const struct ph_edges *edges, struct ph_edges *out) PH_MUST_USE;
+/* The same edges the other way round, each row in ascending order. Linear. */
+enum ph_status ph_edges_reverse(const struct ph_edges *edges, const struct ph_host *host,
+                                struct ph_edges *out) PH_MUST_USE;
+
+struct ph_nodes PH_ARRAY_BODY(uint32_t);
+
+/* Give a mark to all that the nodes of *pending lead to and that has another mark; they themselves
+ * have it already. *pending is empty afterwards. */
+enum ph_status ph_edges_reach(const struct ph_edges *edges, struct ph_nodes *pending,
+                              uint8_t *marks, uint8_t mark, const struct ph_host *host) PH_MUST_USE;
 void ph_edges_free(struct ph_edges *edges); /* zeroed is fine */
 
 static inline uint32_t ph_edges_count(const struct ph_edges *edges, uint32_t node)

@@ -4,7 +4,7 @@
 #include "graph/components.h"
 #include "objects/str.h"
 
-enum { OBJECTS_A_LOOK = 1 << 14 };
+enum { OBJECTS_A_LOOK = 1 << 14, OBJECTS_A_PIECE = 1 << 14 };
 enum { NEIGHBOURS = 2 };        /* of a word, on each side, that tell an array from a variable */
 enum { STATE_BYTES = 1 << 20 }; /* of _PyRuntime, where no section tells: more than it has */
 
@@ -17,16 +17,32 @@ struct doubt {
     bool is_root;
 };
 
+/* What the dict of interned strings looks like: all its entries have their own key as value. */
+struct interned {
+    uint32_t id;   /* of the object that looks most like it */
+    uint32_t keys; /* its entries that do; 0: none does */
+};
+
+/* The edges of some objects that follow one another. */
+struct piece {
+    PH_ARRAY(uint32_t) targets;
+    PH_ARRAY(uint8_t) counts;      /* by target: it is part of that object's reference count */
+    PH_ARRAY(struct doubt) doubts; /* their places are those in `targets` */
+    struct interned interned;
+    uint32_t own_keys; /* entries of the dict in hand that have their own key as value */
+    const struct ph_heap *heap;
+    bool failed;
+};
+
 /* What lasts only while the graph is built. */
 struct builder {
     struct ph_graph *graph;
     struct ph_heap *heap;
     const struct ph_host *host;
+    struct piece *pieces;
     PH_ARRAY(uint32_t) targets; /* as in graph->out, NOT_AN_EDGE among them */
     PH_ARRAY(struct doubt) doubts;
-    uint32_t own_keys;        /* entries of the dict in hand that have their own key as value */
-    uint32_t interned;        /* the object that looks most like the dict of interned strings */
-    uint32_t interned_keys;   /* its entries that do */
+    struct interned interned;
     ph_addr state, state_end; /* the interpreter's state where it is a variable; else empty */
     bool failed;
 };
@@ -38,53 +54,104 @@ static bool holds(unsigned flags)
 
 /* ---- edges ---- */
 
-static void doubt(struct builder *b, uint32_t place, bool is_root)
-{
-    if (!ph_array_push(&b->doubts, ((struct doubt){place, is_root})))
-        b->failed = true;
-}
-
 static void see_reference(void *ctx, ph_addr address, struct ph_label label, unsigned flags)
 {
-    struct builder *b = ctx;
-    uint32_t target = holds(flags) ? ph_heap_find(b->heap, address) : PH_NO_OBJECT;
+    struct piece *p = ctx;
+    uint32_t target = holds(flags) ? ph_heap_find(p->heap, address) : PH_NO_OBJECT;
     if (target == PH_NO_OBJECT)
         return;
-    b->own_keys += label.kind == PH_LABEL_VALUE && label.arg == address;
-    if (flags & PH_REF_STALE)
-        doubt(b, b->targets.count, false);
-    else if (!(flags & PH_REF_SHARED))
-        b->graph->found[target]++;
-    if (!ph_array_push(&b->targets, target))
-        b->failed = true;
+    p->own_keys += label.kind == PH_LABEL_VALUE && label.arg == address;
+    bool is_stale = flags & PH_REF_STALE;
+    if ((is_stale && !ph_array_push(&p->doubts, ((struct doubt){p->targets.count, false}))) ||
+        !ph_array_push(&p->targets, target) ||
+        !ph_array_push(&p->counts, !(flags & (PH_REF_STALE | PH_REF_SHARED))))
+        p->failed = true;
+}
+
+/* The rows of graph->out count from the piece's beginning for now. */
+static void find_piece(void *ctx, uint32_t first, uint32_t end)
+{
+    struct builder *b = ctx;
+    struct piece *p = &b->pieces[first / OBJECTS_A_PIECE];
+    const struct ph_visitor v = {see_reference, p};
+    p->heap = b->heap;
+    p->targets.count = p->counts.count = p->doubts.count = 0;
+    for (uint32_t id = first; id < end && !p->failed; id++) {
+        struct ph_object o;
+        b->graph->out.first[id] = p->targets.count;
+        p->own_keys = 0;
+        if (ph_type_has_refs(ph_heap_type(b->heap, id)) && ph_heap_open(b->heap, id, &o))
+            ph_object_refs(&b->heap->objects, &o, &v);
+        /* All entries, a key and a value each. */
+        if (p->own_keys > p->interned.keys &&
+            p->targets.count - b->graph->out.first[id] <= 2 * p->own_keys + 1)
+            p->interned = (struct interned){id, p->own_keys};
+    }
+}
+
+static void count_piece(void *ctx, uint32_t first, uint32_t end)
+{
+    struct builder *b = ctx;
+    struct piece *p = &b->pieces[first / OBJECTS_A_PIECE];
+    (void)end;
+    for (uint32_t i = 0; i < p->counts.count; i++) {
+        if (p->counts.items[i])
+            __atomic_fetch_add(&b->graph->found[p->targets.items[i]], 1, __ATOMIC_RELAXED);
+    }
+    ph_array_free(&p->counts);
+}
+
+/* Append a piece's edges to those of the pieces before it. */
+static void join_piece(struct builder *b, uint32_t n)
+{
+    struct piece *p = &b->pieces[n];
+    uint32_t base = b->targets.count, id = n * OBJECTS_A_PIECE;
+    uint32_t end = b->heap->count - id < OBJECTS_A_PIECE ? b->heap->count : id + OBJECTS_A_PIECE;
+    for (; id < end; id++)
+        b->graph->out.first[id] += base;
+    memcpy(b->targets.items + base, p->targets.items, p->targets.count * sizeof *p->targets.items);
+    b->targets.count += p->targets.count;
+    for (uint32_t i = 0; i < p->doubts.count; i++) {
+        if (!ph_array_push(&b->doubts, ((struct doubt){base + p->doubts.items[i].place, false})))
+            b->failed = true;
+    }
+    if (p->interned.keys > b->interned.keys)
+        b->interned = p->interned;
+}
+
+static void free_piece(struct piece *p)
+{
+    ph_array_free(&p->targets);
+    ph_array_free(&p->counts);
+    ph_array_free(&p->doubts);
 }
 
 static enum ph_status find_edges(struct builder *b)
 {
-    const struct ph_visitor v = {see_reference, b};
-    struct ph_heap *heap = b->heap;
-    for (uint32_t id = 0; id < heap->count && !b->failed; id++) {
-        if (id % OBJECTS_A_LOOK == 0) {
-            if (ph_host_interrupted(b->host))
-                return PH_INTERRUPTED;
-            if (b->host && b->host->progress)
-                b->host->progress(b->host->ctx, "following references",
-                                  (unsigned)((uint64_t)id * 100 / heap->count));
-        }
-        struct ph_object o;
-        b->graph->out.first[id] = b->targets.count;
-        b->own_keys = 0;
-        if (ph_type_has_refs(ph_heap_type(heap, id)) && ph_heap_open(heap, id, &o))
-            ph_object_refs(&heap->objects, &o, &v);
-        /* All entries, a key and a value each. */
-        if (b->own_keys > b->interned_keys &&
-            b->targets.count - b->graph->out.first[id] <= 2 * b->own_keys + 1) {
-            b->interned = id;
-            b->interned_keys = b->own_keys;
-        }
+    const struct ph_sharing sharing = {
+        .piece_ids = OBJECTS_A_PIECE,
+        .phase = "following references",
+        .work = find_piece,
+        .finish = count_piece,
+        .ctx = b,
+    };
+    uint32_t pieces = b->heap->count / OBJECTS_A_PIECE + 1;
+    uint64_t edges = 0;
+    b->pieces = ph_calloc(pieces, sizeof *b->pieces);
+    enum ph_status status = b->pieces ? ph_heap_share(b->heap, &sharing, b->host) : PH_NO_MEMORY;
+    for (uint32_t n = 0; b->pieces && n < pieces; n++) {
+        b->failed |= b->pieces[n].failed;
+        edges += b->pieces[n].targets.count;
     }
-    b->graph->out.first[heap->count] = b->targets.count;
-    return b->failed ? PH_NO_MEMORY : PH_OK;
+    b->failed |= !status && !ph_array_reserve(&b->targets, edges);
+    for (uint32_t n = 0; b->pieces && n < pieces; n++) {
+        if (!status && !b->failed)
+            join_piece(b, n);
+        free_piece(&b->pieces[n]);
+    }
+    free(b->pieces);
+    b->graph->out.first[b->heap->count] = b->targets.count;
+    return status ? status : b->failed ? PH_NO_MEMORY : PH_OK;
 }
 
 static void see_root(void *ctx, const struct ph_root *root, ph_addr address, struct ph_label label,
@@ -96,11 +163,11 @@ static void see_root(void *ctx, const struct ph_root *root, ph_addr address, str
         return;
     struct ph_root_reference reference = {
         .target = target, .flags = flags, .label = label, .root = *root};
-    if (flags & PH_REF_STALE)
-        doubt(b, b->graph->roots.count, true);
-    else if (!(flags & PH_REF_SHARED))
+    bool is_stale = flags & PH_REF_STALE;
+    if (!(flags & (PH_REF_STALE | PH_REF_SHARED)))
         b->graph->found[target]++;
-    if (!ph_array_push(&b->graph->roots, reference))
+    if ((is_stale && !ph_array_push(&b->doubts, ((struct doubt){b->graph->roots.count, true}))) ||
+        !ph_array_push(&b->graph->roots, reference))
         b->failed = true;
 }
 
@@ -113,7 +180,8 @@ static void drop_interned(struct builder *b)
 {
     uint32_t *first = b->graph->out.first;
     struct ph_object o;
-    for (uint32_t i = first[b->interned]; b->interned_keys && i < first[b->interned + 1]; i++) {
+    for (uint32_t i = first[b->interned.id]; b->interned.keys && i < first[b->interned.id + 1];
+         i++) {
         uint32_t target = b->targets.items[i];
         if (!ph_heap_open(b->heap, target, &o) ||
             !ph_str_object_is_interned_mortal(&b->heap->objects, &o))
@@ -302,8 +370,8 @@ static void search_modules(struct builder *b)
     size_t module_count, region_count;
     const struct ph_module *modules = ph_target_modules(target, &module_count);
     const struct ph_region *regions = ph_target_regions(target, &region_count);
-    if (b->interned_keys && ph_graph_native(b->graph, b->interned))
-        add_data_root(b, "interned strings", "the interpreter", 0, b->interned);
+    if (b->interned.keys && ph_graph_native(b->graph, b->interned.id))
+        add_data_root(b, "interned strings", "the interpreter", 0, b->interned.id);
     find_state(b);
     for (size_t m = 0; m < module_count; m++) {
         for (size_t r = 0; r < region_count; r++) {
@@ -366,15 +434,11 @@ static bool is_static(const struct ph_heap *heap, uint32_t id)
     return region && !(region->flags & PH_REGION_ANON);
 }
 
-/* What is rooted, and below what. Row `root` of the edges is the last. */
-static void find_rooted(struct builder *b)
+static void find_rooted_piece(void *ctx, uint32_t first, uint32_t end)
 {
+    const struct builder *b = ctx;
     struct ph_graph *graph = b->graph;
-    if (graph->roots.count)
-        qsort(graph->roots.items, graph->roots.count, sizeof *graph->roots.items, by_target);
-    for (uint32_t i = 0; i < graph->roots.count; i++)
-        graph->rooted[graph->roots.items[i].target] |= PH_ROOTED_NAMED;
-    for (uint32_t id = 0; id < b->heap->count; id++) {
+    for (uint32_t id = first; id < end; id++) {
         int64_t count;
         struct ph_object o;
         if (is_static(b->heap, id))
@@ -388,6 +452,19 @@ static void find_rooted(struct builder *b)
     }
 }
 
+/* What is rooted, and below what. Row `root` of the edges is the last. */
+static enum ph_status find_rooted(struct builder *b)
+{
+    const struct ph_sharing sharing = {
+        .piece_ids = OBJECTS_A_PIECE, .work = find_rooted_piece, .ctx = b};
+    struct ph_graph *graph = b->graph;
+    if (graph->roots.count)
+        qsort(graph->roots.items, graph->roots.count, sizeof *graph->roots.items, by_target);
+    for (uint32_t i = 0; i < graph->roots.count; i++)
+        graph->rooted[graph->roots.items[i].target] |= PH_ROOTED_NAMED;
+    return ph_heap_share(b->heap, &sharing, b->host);
+}
+
 static void add_root_edge(struct builder *b, uint32_t id)
 {
     if (!ph_array_push(&b->targets, id))
@@ -395,32 +472,25 @@ static void add_root_edge(struct builder *b, uint32_t id)
 }
 
 /* Mark what is reached from the objects below the root so far. */
-static bool mark_alive(struct builder *b)
+static enum ph_status mark_alive(struct builder *b)
 {
     struct ph_graph *graph = b->graph;
-    PH_ARRAY(uint32_t) pending = {0};
-    bool ok = true;
-    for (uint32_t i = graph->out.first[graph->root]; ok && i < b->targets.count; i++) {
+    const struct ph_edges edges = {b->heap->count, graph->out.first, b->targets.items};
+    struct ph_nodes pending = {0};
+    enum ph_status status = PH_OK;
+    for (uint32_t i = graph->out.first[graph->root]; !status && i < b->targets.count; i++) {
         graph->alive[b->targets.items[i]] = 1;
-        ok = ph_array_push(&pending, b->targets.items[i]);
+        status = ph_array_push(&pending, b->targets.items[i]) ? PH_OK : PH_NO_MEMORY;
     }
-    while (ok && pending.count) {
-        uint32_t id = pending.items[--pending.count];
-        for (uint32_t i = graph->out.first[id]; ok && i < graph->out.first[id + 1]; i++) {
-            uint32_t target = b->targets.items[i];
-            if (!graph->alive[target]) {
-                graph->alive[target] = 1;
-                ok = ph_array_push(&pending, target);
-            }
-        }
-    }
+    if (!status)
+        status = ph_edges_reach(&edges, &pending, graph->alive, 1, b->host);
     ph_array_free(&pending);
-    return ok;
+    return status;
 }
 
 /* Garbage hangs below the root by the members of those of its components that no other garbage
  * refers to. */
-static bool root_garbage(struct builder *b)
+static enum ph_status root_garbage(struct builder *b)
 {
     struct ph_graph *graph = b->graph;
     const struct ph_edges edges = {b->heap->count, graph->out.first, b->targets.items};
@@ -429,8 +499,10 @@ static bool root_garbage(struct builder *b)
     bool any = false;
     for (uint32_t id = 0; dead && id < b->heap->count; id++)
         any |= dead[id] = !graph->alive[id];
-    bool ok = dead && (!any || ph_components_find(&edges, dead, &parts));
-    if (ok && any) {
+    enum ph_status status = dead ? PH_OK : PH_NO_MEMORY;
+    if (!status && any)
+        status = ph_components_find(&edges, dead, b->host, &parts);
+    if (!status && any) {
         uint8_t *below = ph_calloc((size_t)parts.count + 1, 1); /* another component */
         for (uint32_t id = 0; below && id < b->heap->count; id++) {
             for (uint32_t i = edges.first[id]; dead[id] && i < edges.first[id + 1]; i++) {
@@ -445,26 +517,31 @@ static bool root_garbage(struct builder *b)
                 add_root_edge(b, id);
             }
         }
-        ok = below;
+        status = below ? PH_OK : PH_NO_MEMORY;
         free(below);
         ph_components_free(&parts);
     }
     free(dead);
-    return ok && !b->failed;
+    return b->failed ? PH_NO_MEMORY : status;
 }
 
-static bool add_root_row(struct builder *b)
+static enum ph_status add_root_row(struct builder *b)
 {
     struct ph_graph *graph = b->graph;
-    find_rooted(b);
+    enum ph_status status = find_rooted(b);
+    if (status)
+        return status;
     for (uint32_t id = 0; id < b->heap->count; id++) {
         if (graph->rooted[id])
             add_root_edge(b, id);
     }
-    if (b->failed || !mark_alive(b) || !root_garbage(b))
-        return false;
+    status = b->failed ? PH_NO_MEMORY : mark_alive(b);
+    if (!status)
+        status = root_garbage(b);
+    if (status)
+        return status;
     graph->out.first[graph->root + 1] = b->targets.count;
-    return true;
+    return PH_OK;
 }
 
 /* ---- all of it ---- */
@@ -493,11 +570,12 @@ static enum ph_status build(struct builder *b)
     settle_doubts(b);
     search_modules(b);
     close_gaps(b);
-    if (b->failed || !add_root_row(b))
-        return PH_NO_MEMORY;
+    status = b->failed ? PH_NO_MEMORY : add_root_row(b);
+    if (status)
+        return status;
     graph->out.targets = b->targets.items;
     b->targets.items = NULL;
-    return ph_edges_reverse(&graph->out, &graph->in) ? PH_OK : PH_NO_MEMORY;
+    return ph_edges_reverse(&graph->out, b->host, &graph->in);
 }
 
 static enum ph_status fail(struct ph_error *err, enum ph_status status)
@@ -579,6 +657,8 @@ enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *ho
     enum ph_status status =
         ph_dominators_find(&graph->out, &graph->in, graph->root, host, &graph->dominators);
     size_t nodes = (size_t)graph->root + 1;
+    if (!status)
+        status = ph_heap_measure(graph->heap, false, host, NULL);
     if (!status) {
         graph->retained = ph_calloc(nodes, sizeof *graph->retained);
         graph->retained_objects = ph_calloc(nodes, sizeof *graph->retained_objects);

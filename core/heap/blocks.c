@@ -1,7 +1,8 @@
 #include "heap/blocks.h"
 
-#define WINDOW_GAP   (64ull << 20) /* runs farther apart get windows of their own */
-#define WINDOW_LIMIT (1ull << 40)  /* no window is wider */
+#define WINDOW_GAP (64ull << 20) /* runs farther apart get windows of their own */
+enum { LARGEST_INVERTED = 1 << 10 };
+#define WINDOW_LIMIT (1ull << 40) /* no window is wider */
 
 uint8_t *ph_blocks_add(struct ph_blocks *blocks, struct ph_run run, bool *damaged)
 {
@@ -10,6 +11,9 @@ uint8_t *ph_blocks_add(struct ph_blocks *blocks, struct ph_run run, bool *damage
     if (*damaged || !ph_array_reserve(&blocks->slots, (uint64_t)slots + run.block_count))
         return NULL;
     run.first_slot = slots;
+    run.inverse = run.block_bytes > 1 && run.block_bytes <= LARGEST_INVERTED
+                      ? (uint32_t)(((1ull << 32) + run.block_bytes - 1) / run.block_bytes)
+                      : 0;
     if (!ph_array_push(&blocks->runs, run))
         return NULL;
     memset(blocks->slots.items + slots, PH_SLOT_USED, run.block_count);
@@ -65,6 +69,7 @@ static bool add_window(struct ph_blocks *blocks, uint32_t first, uint32_t last)
 
 bool ph_blocks_index(struct ph_blocks *blocks)
 {
+    blocks->step_shift = (uint32_t)__builtin_ctz(blocks->step_bytes);
     const struct ph_run *runs = blocks->runs.items;
     uint32_t first = 0;
     for (uint32_t i = 1; i <= blocks->runs.count; i++) {
@@ -95,11 +100,24 @@ const struct ph_region *ph_blocks_region(const struct ph_python *python, size_t 
     return NULL;
 }
 
+/* Nearly all of it is looked at. False: interrupted. */
+static bool read_regions(struct ph_python *python)
+{
+    const struct ph_region *region;
+    bool more = true;
+    for (size_t i = 0; more && (region = ph_blocks_region(python, &i)) != NULL;) {
+        if (!ph_region_is_vast(region))
+            more = ph_target_read_ahead(python->target, region->start, region->end);
+    }
+    return more;
+}
+
 enum ph_status ph_blocks_scan(struct ph_blocks *blocks, struct ph_python *python,
                               const struct ph_host *host, struct ph_error *err)
 {
     memset(blocks, 0, sizeof *blocks);
-    enum ph_status status = ph_mimalloc_scan(blocks, python, host);
+    enum ph_status status =
+        read_regions(python) ? ph_mimalloc_scan(blocks, python, host) : PH_INTERRUPTED;
     blocks->are_mimalloc = blocks->runs.count != 0;
     if (!status && !blocks->are_mimalloc)
         status = ph_pymalloc_scan(blocks, python, host);

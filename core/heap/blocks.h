@@ -34,6 +34,7 @@ enum ph_run_use {
 struct ph_run {
     ph_addr start; /* of its first block */
     uint64_t block_bytes;
+    uint32_t inverse;    /* 2^32 / block_bytes, rounded up, where that divides exactly; else 0 */
     uint32_t first_slot; /* number of its first block */
     uint32_t block_count;
     enum ph_run_use use;
@@ -61,6 +62,7 @@ struct ph_blocks {
     bool are_mimalloc;                    /* else pymalloc's */
     uint32_t used_count;                  /* blocks in use */
     uint32_t step_bytes;       /* no two runs begin or end within one step: a power of two */
+    uint32_t step_shift;       /* its logarithm, set with the index */
     uint64_t unsearched_bytes; /* of mappings too vast to be a heap, such as a sanitizer's shadow */
     uint64_t damaged_count;    /* runs whose free list contradicts their count of used blocks */
     uint64_t delayed_count;    /* blocks freed that other threads may still read: not in use */
@@ -79,11 +81,15 @@ static inline const struct ph_run *ph_blocks_find(const struct ph_blocks *blocks
         const struct ph_window *w = &blocks->windows.items[i];
         if (address < w->start || address >= w->end)
             continue;
-        uint32_t index = w->run_at[(address - w->start) / blocks->step_bytes];
+        uint32_t index = w->run_at[(address - w->start) >> blocks->step_shift];
         return index ? &blocks->runs.items[index - 1] : NULL;
     }
     return NULL;
 }
+
+/* To multiply with the inverse is exact below this, if blocks are not larger than its square root:
+ * the inverse is too large by less than 1, and the product by less than one block_bytes'th. */
+#define PH_RUN_INVERTIBLE (1u << 20)
 
 /* The block of a run that covers an address: its slot and the address's offset in it. False before
  * the first block and behind the last. */
@@ -93,9 +99,8 @@ static inline bool ph_run_block(const struct ph_run *run, ph_addr address, uint3
     if (address < run->start)
         return false;
     uint64_t at = address - run->start;
-    /* Nearly always both fit 32 bits, which divide faster. */
-    uint64_t index = (at | run->block_bytes) >> 32 ? at / run->block_bytes
-                                                   : (uint32_t)at / (uint32_t)run->block_bytes;
+    uint64_t index =
+        run->inverse && at < PH_RUN_INVERTIBLE ? at * run->inverse >> 32 : at / run->block_bytes;
     if (index >= run->block_count)
         return false;
     *slot = run->first_slot + (uint32_t)index;

@@ -12,6 +12,7 @@
 #define PH_HEAP_HEAP_H
 
 #include "heap/allocator.h"
+#include "heap/leads.h"
 #include "heap/malloc.h"
 #include "objects/object.h"
 
@@ -42,6 +43,8 @@ struct ph_heap {
     uint32_t *type_ids;             /* index into objects.types */
     uint8_t *flags;                 /* enum ph_object_flags */
     uint32_t *slot_ids;             /* object in each slot, or PH_NO_OBJECT */
+    uint32_t *sizes, *allocations;  /* see ph_heap_measure(); NULL before */
+    struct ph_leads *leads;         /* by piece of the ids; NULL before they were noted */
     struct ph_map outside;          /* address -> id of objects outside the blocks */
     struct ph_gc_counts *gc_counts; /* by python->interpreters */
 
@@ -77,6 +80,10 @@ bool ph_heap_open(struct ph_heap *heap, uint32_t id, struct ph_object *out);
 bool ph_heap_refcount(struct ph_heap *heap, uint32_t id, int64_t *count);
 /* Append its summary, with at most max_chars of any text. */
 void ph_heap_summary(struct ph_heap *heap, uint32_t id, uint64_t max_chars, struct ph_str *out);
+/* Find the sizes of all objects at once, with several workers, and keep them for the questions
+ * below; with_allocated: also what is allocated for each. Only the first call takes time. */
+enum ph_status ph_heap_measure(struct ph_heap *heap, bool with_allocated,
+                               const struct ph_host *host, struct ph_error *err) PH_MUST_USE;
 /* sys.getsizeof of object id; 0 where unreadable. */
 uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id);
 /* What the allocators hold for the object: its block and its buffers, with their rounding; 0 for a
@@ -88,6 +95,23 @@ uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t
 
 /* Whether an object lies in a module's data, so that nobody allocated it. */
 bool ph_heap_is_static(const struct ph_heap *heap, ph_addr address);
+
+/* Work on all objects, in pieces of so many ids. */
+struct ph_sharing {
+    uint32_t piece_ids;
+    const char *phase; /* for the host's progress; NULL: it is short */
+    /* Handles the ids [first, end), perhaps beside other workers and with the target frozen. A
+     * piece in which something was missed (ph_target_missed()) is handled again afterwards, as if
+     * it never had been. */
+    void (*work)(void *ctx, uint32_t first, uint32_t end);
+    /* What is to be done once for each piece, when it was handled to the end; may be NULL. */
+    void (*finish)(void *ctx, uint32_t first, uint32_t end);
+    void *ctx;
+};
+/* By several workers where there are many objects. False: interrupted, or out of memory; host may
+ * be NULL. */
+enum ph_status ph_heap_share(struct ph_heap *heap, const struct ph_sharing *sharing,
+                             const struct ph_host *host) PH_MUST_USE;
 
 /* Every reference of object id to a known object, guesses confirmed: `target` is its id. */
 typedef void (*ph_edge_fn)(void *ctx, uint32_t target, struct ph_label label, unsigned flags);

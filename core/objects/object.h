@@ -90,7 +90,7 @@ bool ph_objects_init(struct ph_objects *objects, struct ph_python *python);
 void ph_objects_deinit(struct ph_objects *objects);
 
 /* The type at this address, read and checked at the first call; NULL if there is no valid type
- * there. */
+ * there. Of a frozen target (ph_target_freeze()) no new type is read. */
 const struct ph_type *ph_type_at(struct ph_objects *objects, ph_addr address);
 /* A type object's tp_dict, wherever the version keeps it: static types of 3.12+ have theirs in the
  * (main) interpreter's table (Include/internal/pycore_typeobject.h). 0 where it has none. */

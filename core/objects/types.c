@@ -340,6 +340,11 @@ const struct ph_type *ph_type_at(struct ph_objects *objects, ph_addr address)
         return known ? objects->types.items[known - 1] : NULL;
     if (!address)
         return NULL;
+    if (ph_target_is_frozen(objects->python->target)) {
+        if (ph_python_is_type(objects->python, address))
+            ph_target_miss();
+        return NULL;
+    }
     /* Bases first. The chain is followed without recursion; it ends at object, or at a type known
      * already. */
     ph_addr chain[MAX_BASES];

@@ -178,6 +178,13 @@ static void core_fill(struct ph_target *t, struct ph_span *span, size_t page, si
     }
 }
 
+/* What lies in one piece in the core, for files are opened and checked by one thread. */
+static bool core_can_share(struct ph_target *t, ph_addr start, ph_addr end)
+{
+    const struct source *source = source_at(t->core, start);
+    return source && source->file == IN_CORE && end <= source->end;
+}
+
 /* ---- Segments ---- */
 
 static unsigned region_flags(GElf_Word flags)
@@ -512,6 +519,7 @@ static void core_destroy(struct ph_target *t)
 
 static const struct ph_backend core_backend = {
     .fill = core_fill,
+    .can_share = core_can_share,
     .has_run = core_has_run,
     .holds = core_holds,
     .held_bytes = core_held_bytes,

@@ -143,6 +143,8 @@ void ph_file_close(struct ph_file *file);
 struct ph_backend {
     /* Settle the state of pages [page, page + count) of a reserved span, at least the first's. */
     void (*fill)(struct ph_target *t, struct ph_span *span, size_t page, size_t count);
+    /* Whether several threads may fill different pages of [start, end) at once; NULL: never. */
+    bool (*can_share)(struct ph_target *t, ph_addr start, ph_addr end);
     /* Make a span for an address that none holds; NULL where it cannot be read. May be NULL. */
     struct ph_span *(*find_span)(struct ph_target *t, ph_addr addr);
     /* See ph_target_has_run(). */

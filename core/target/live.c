@@ -28,13 +28,14 @@ struct ph_live {
 /* How many leading bytes could be read. */
 static size_t read_memory(struct ph_live *live, ph_addr addr, void *buf, size_t len)
 {
-    if (!live->no_process_vm) {
+    if (!__atomic_load_n(&live->no_process_vm, __ATOMIC_RELAXED)) {
         struct iovec ours = {.iov_base = buf, .iov_len = len};
         struct iovec theirs = {.iov_base = (void *)(uintptr_t)addr, .iov_len = len};
         ssize_t n = process_vm_readv(live->pid, &ours, 1, &theirs, 1, 0);
         if (n > 0)
             return (size_t)n;
-        live->no_process_vm = errno == EPERM || errno == ENOSYS;
+        if (errno == EPERM || errno == ENOSYS)
+            __atomic_store_n(&live->no_process_vm, true, __ATOMIC_RELAXED);
     }
     if (live->memory_fd < 0)
         return 0;
@@ -67,6 +68,14 @@ static void live_fill(struct ph_target *t, struct ph_span *span, size_t page, si
         if (page < end) /* such as a guard page that glibc made inside a mapping */
             ph_span_set(span, page++, 1, PH_PAGE_ABSENT);
     }
+}
+
+static bool live_can_share(struct ph_target *t, ph_addr start, ph_addr end)
+{
+    (void)t;
+    (void)start;
+    (void)end;
+    return true;
 }
 
 /* Nothing but a guard page, which glibc of 2.42 makes inside the mapping of a thread's stack, is at
@@ -325,6 +334,7 @@ static void live_destroy(struct ph_target *t)
 
 static const struct ph_backend live_backend = {
     .fill = live_fill,
+    .can_share = live_can_share,
     .has_run = live_has_run,
     .check_still = live_check_still,
     .is_guard = live_is_guard,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/checked.h"
+#include "base/parallel.h"
 #include "target/internal.h"
 
 /* How much is read at once where nothing near was read before, and where the page before was: those
@@ -283,9 +284,129 @@ static struct ph_span *find_span(struct ph_target *t, ph_addr addr)
     return span || !t->backend->find_span ? span : t->backend->find_span(t, addr);
 }
 
+/* ---- Reading ahead ---- */
+
+struct reading {
+    struct ph_target *t;
+    struct ph_span *span;
+    size_t first;            /* page */
+    struct ph_pieces pieces; /* of the pages from there */
+    bool interrupted;
+};
+
+static void read_pieces(void *ctx, unsigned worker)
+{
+    struct reading *r = ctx;
+    uint64_t at, end;
+    while (!__atomic_load_n(&r->interrupted, __ATOMIC_RELAXED) &&
+           ph_pieces_next(&r->pieces, &at, &end)) {
+        if (worker == 0 && ph_host_interrupted(r->t->host))
+            __atomic_store_n(&r->interrupted, true, __ATOMIC_RELAXED);
+        size_t page = r->first + at, last = r->first + end;
+        while (page < last) {
+            size_t count = 0;
+            while (page + count < last && r->span->states[page + count] == PH_PAGE_UNKNOWN)
+                count++;
+            if (count)
+                r->t->backend->fill(r->t, r->span, page, count);
+            page += count ? count : 1;
+        }
+    }
+}
+
+bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end)
+{
+    unsigned workers = ph_worker_count();
+    struct ph_span *span = ph_span_at(t, start);
+    if (!span || end > span->end || end - start < NEXT_BLOCK_PAGES * PH_PAGE_BYTES ||
+        workers == 1 || !t->backend->can_share || !t->backend->can_share(t, start, end) ||
+        !ph_span_reserve(t, span))
+        return true;
+    /* Whole pages, for the others may belong to something else in part. */
+    size_t first = ph_span_page(span, start + PH_PAGE_BYTES - 1);
+    size_t last = ph_span_page(span, end);
+    struct reading r = {
+        .t = t,
+        .span = span,
+        .first = first,
+        .pieces = {.count = last - first, .piece = NEXT_BLOCK_PAGES},
+    };
+    /* The first is read by one: it settles what is settled once for all. */
+    if (span->states[first] == PH_PAGE_UNKNOWN)
+        t->backend->fill(t, span, first, 1);
+    ph_parallel(workers, read_pieces, &r);
+    if (t->ask_host) {
+        for (size_t page = first; page < last; page++) {
+            if (span->states[page] == PH_PAGE_ABSENT)
+                span->states[page] = PH_PAGE_UNKNOWN;
+        }
+    }
+    return !r.interrupted;
+}
+
+/* ---- Frozen ---- */
+
+static _Thread_local bool missed;
+
+/* Nothing can be remembered any more from here on. */
+void ph_target_freeze(struct ph_target *t)
+{
+    const ph_addr window_bytes = (ph_addr)1 << PH_TARGET_WINDOW_SHIFT;
+    for (uint32_t i = 0; i < t->spans.count; i++) {
+        const struct ph_span *span = &t->spans.items[i];
+        size_t end = span->bytes ? ph_span_page_count(span) : 0;
+        for (size_t page = 0; page < end;) {
+            ph_addr addr = ph_max(ph_span_page_address(span, page), span->start);
+            if (span->states[page] == PH_PAGE_HERE) {
+                remember(t, span, addr);
+                page = ph_span_page(span, addr | (window_bytes - 1)) + 1;
+            } else {
+                page++;
+            }
+        }
+    }
+    t->hot.frozen = true;
+}
+
+void ph_target_thaw(struct ph_target *t)
+{
+    t->hot.frozen = false;
+}
+
+void ph_target_miss(void)
+{
+    missed = true;
+}
+
+bool ph_target_missed(void)
+{
+    bool any = missed;
+    missed = false;
+    return any;
+}
+
+/* As ph_target_view_some(), from what is here. To find less than `max` is a miss, but where nothing
+ * is mapped. */
+static const void *view_frozen(struct ph_target *t, ph_addr addr, size_t max, size_t *len)
+{
+    const struct ph_span *span = max ? ph_span_at(t, addr) : NULL;
+    if (span && span->bytes) {
+        ph_addr end = addr + ph_min(max, span->end - addr), at = addr;
+        for (size_t page = ph_span_page(span, addr); at < end && span->states[page] == PH_PAGE_HERE;
+             page++)
+            at = ph_min(end, ph_span_page_address(span, page + 1));
+        *len = at - addr;
+    }
+    if (*len < max && (!t->info.lists_regions || ph_target_region_at(t, addr + *len)))
+        ph_target_miss();
+    return *len ? ph_span_bytes(span, addr) : NULL;
+}
+
 const void *ph_target_view_some(struct ph_target *t, ph_addr addr, size_t max, size_t *len)
 {
     *len = 0;
+    if (t->hot.frozen)
+        return view_frozen(t, addr, max, len);
     struct ph_span *span = max ? find_span(t, addr) : NULL;
     if (!span)
         return NULL;
@@ -302,6 +423,10 @@ const void *ph_target_view_slow(struct ph_target *t, ph_addr addr, size_t len)
     if (!len)
         return NULL;
     size_t had = 0;
+    if (t->hot.frozen) {
+        const void *frozen = view_frozen(t, addr, len, &had);
+        return had == len ? frozen : NULL;
+    }
     const struct ph_span *span = find_span(t, addr);
     bool may_fit = span && len <= span->end - addr;
     const void *bytes = may_fit ? ph_target_view_some(t, addr, len, &had) : NULL;

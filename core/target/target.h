@@ -140,7 +140,8 @@ struct ph_target_window {
  * their bytes. */
 struct ph_target_hot {
     unsigned word_bytes;
-    bool swap; /* the target's byte order is not ours */
+    bool swap;   /* the target's byte order is not ours */
+    bool frozen; /* see ph_target_freeze() */
     struct ph_target_window windows[PH_TARGET_WINDOW_COUNT];
 };
 
@@ -176,6 +177,28 @@ static inline void ph_target_prefetch(const struct ph_target *t, ph_addr addr)
     if (addr - w->start < w->len)
         __builtin_prefetch(w->bytes + (addr - w->start));
 }
+
+/*
+ * Several threads may read a frozen target at once. It serves what was read before and changes
+ * nothing of itself: what is not here yet fails, and so does whatever else would have to be learnt
+ * first (ph_type_at()). ph_target_missed() tells a thread whether it met such a thing, so that what
+ * it worked on can be done again by one thread when the target is thawed.
+ */
+void ph_target_freeze(struct ph_target *t);
+void ph_target_thaw(struct ph_target *t);
+static inline bool ph_target_is_frozen(const struct ph_target *t)
+{
+    return ph_target_hot(t)->frozen;
+}
+/* Note for this thread that something was not to be had from a frozen target. */
+void ph_target_miss(void);
+/* Whether this thread missed anything since it last asked. */
+bool ph_target_missed(void);
+
+/* Read what is not here yet of [start, end) with several workers, where that can be done, so that
+ * the reads that follow need not wait; what cannot be read is left for them to find. False: the
+ * user wants no more. */
+bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end);
 
 /* As many leading bytes from addr as can be viewed contiguously, at most max. *len may be 0 (NULL
  * returned). */

@@ -1,5 +1,6 @@
 /* The containers, and the rule by which bytes of a target become text. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include "base/array.h"
 #include "base/checked.h"
 #include "base/map.h"
+#include "base/parallel.h"
 #include "base/str.h"
 
 /* ---- Arrays ---- */
@@ -369,6 +371,49 @@ static void map_reserves(void **state)
     ph_map_free(&map);
 }
 
+/* ---- Workers ---- */
+
+enum { NUMBERS = 100003, PIECE = 97 };
+
+struct job {
+    struct ph_pieces pieces;
+    unsigned char taken[NUMBERS];
+    unsigned workers; /* a bit for each that was called */
+    unsigned signals; /* that a worker of a thread of its own would get */
+};
+
+static void take_numbers(void *ctx, unsigned worker)
+{
+    struct job *job = ctx;
+    sigset_t blocked;
+    uint64_t start, end;
+    __atomic_fetch_or(&job->workers, 1u << worker, __ATOMIC_RELAXED);
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    if (worker && !sigismember(&blocked, SIGINT))
+        __atomic_fetch_add(&job->signals, 1, __ATOMIC_RELAXED);
+    while (ph_pieces_next(&job->pieces, &start, &end)) {
+        assert_true(start < end && end - start <= PIECE);
+        for (; start < end; start++)
+            job->taken[start]++;
+    }
+}
+
+static void workers_take_each_number_once(void **state)
+{
+    (void)state;
+    assert_in_range(ph_worker_count(), 1, PH_MOST_WORKERS);
+    for (unsigned workers = 1; workers <= PH_MOST_WORKERS; workers++) {
+        static struct job job;
+        memset(&job, 0, sizeof job);
+        job.pieces = (struct ph_pieces){.count = NUMBERS, .piece = PIECE};
+        ph_parallel(workers, take_numbers, &job);
+        for (size_t i = 0; i < NUMBERS; i++)
+            assert_int_equal(job.taken[i], 1);
+        assert_int_equal(job.workers, (1u << workers) - 1);
+        assert_int_equal(job.signals, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +436,7 @@ int main(void)
         cmocka_unit_test(map_iterates_over_all),
         cmocka_unit_test(map_survives_lack_of_memory),
         cmocka_unit_test(map_reserves),
+        cmocka_unit_test(workers_take_each_number_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -249,6 +249,45 @@ static void live_reads_what_the_child_wrote(void **state)
     end_child(pid);
 }
 
+static void frozen_serves_what_was_read_and_says_what_it_misses(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(CHILD_WAITS);
+    struct ph_target *t = open_live(pid, false);
+    const size_t last = (PATTERN_PAGES - 1) * PAGE / sizeof *pattern;
+    uint64_t value;
+    ph_target_freeze(t);
+    assert_true(ph_target_is_frozen(t));
+    assert_false(ph_target_word(t, address_of(pattern + last), &value));
+    assert_true(ph_target_missed());
+    assert_false(ph_target_missed()); /* told once */
+    assert_false(ph_target_word(t, 16, &value));
+    assert_false(ph_target_missed()); /* nothing is mapped there */
+    ph_target_thaw(t);
+    check_pattern(t, pid);
+    ph_target_freeze(t);
+    check_pattern(t, pid);
+    assert_false(ph_target_missed());
+    assert_int_equal(ph_target_missing_bytes(t), 0);
+    ph_target_close(t);
+    end_child(pid);
+}
+
+static void reading_ahead_changes_nothing_of_what_is_read(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(CHILD_WAITS);
+    struct ph_target *t = open_live(pid, false);
+    size_t count;
+    const struct ph_region *regions = ph_target_regions(t, &count);
+    for (size_t i = 0; i < count; i++)
+        assert_true(ph_target_read_ahead(t, regions[i].start, regions[i].end));
+    assert_true(ph_target_read_ahead(t, 0, UINT64_MAX));
+    check_pattern(t, pid);
+    ph_target_close(t);
+    end_child(pid);
+}
+
 static void integers_have_the_width_that_was_asked_for(void **state)
 {
     (void)state;
@@ -1155,6 +1194,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(live_reads_what_the_child_wrote),
+        cmocka_unit_test(frozen_serves_what_was_read_and_says_what_it_misses),
+        cmocka_unit_test(reading_ahead_changes_nothing_of_what_is_read),
         cmocka_unit_test(integers_have_the_width_that_was_asked_for),
         cmocka_unit_test(views_end_where_memory_ends),
         cmocka_unit_test(mapped_bytes_that_cannot_be_read_are_counted_once),

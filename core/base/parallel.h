@@ -1,0 +1,40 @@
+/*
+ * Work on several processors at once.
+ *
+ *     static void count(void *ctx, unsigned worker) { ... take pieces until none is left ... }
+ *     ph_parallel(ph_worker_count(), count, &job);
+ *
+ * Pieces are best handed out one by one (ph_pieces_next()), so that no worker waits for another. A
+ * piece must be worked on alike whoever takes it, for there may be but one worker.
+ */
+#ifndef PH_BASE_PARALLEL_H
+#define PH_BASE_PARALLEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PH_MOST_WORKERS = 8 };
+
+/* How many workers are of use here: the processors that this process may run on, but never more
+ * than PH_MOST_WORKERS. */
+unsigned ph_worker_count(void);
+
+/* Call work(ctx, 0) here and work(ctx, 1) to work(ctx, workers - 1) in threads, and come back when
+ * all have. Where a thread cannot be had, its call is made here, after the others. Signals go to
+ * the threads that were there before. */
+void ph_parallel(unsigned workers, void (*work)(void *ctx, unsigned worker), void *ctx);
+
+/* Numbers from 0 to `count`, handed out in pieces. */
+struct ph_pieces {
+    uint64_t next, count, piece;
+};
+
+/* The next piece [*start, *end) that no worker has had; false where all is handed out. */
+static inline bool ph_pieces_next(struct ph_pieces *pieces, uint64_t *start, uint64_t *end)
+{
+    *start = __atomic_fetch_add(&pieces->next, pieces->piece, __ATOMIC_RELAXED);
+    *end = *start + pieces->piece < pieces->count ? *start + pieces->piece : pieces->count;
+    return *start < pieces->count;
+}
+
+#endif

@@ -1,0 +1,573 @@
+#include "heap/builder.h"
+
+#include <inttypes.h>
+
+#include "base/parallel.h"
+#include "heap/collection.h"
+#include "objects/dict.h"
+#include "objects/int_value.h"
+#include "runtime/refcount.h"
+#include "runtime/version.h"
+
+enum {
+    OBJECTS_A_LOOK = 1 << 16, /* handled between two looks at Ctrl-C */
+    OUTSIDE_FIRST = 1 << 12,
+    RUNS_A_PIECE = 64,
+    UNTRACKED_REFS = -2, /* gc_refs of an object on no list (Include/objimpl.h, to 3.7) */
+};
+#define MAX_REFCOUNT                                                                               \
+    (1ll << 40) /* higher counts are no counts; immortal ones are told apart before */
+
+void ph_builder_step(struct ph_builder *b)
+{
+    if (++b->handled % OBJECTS_A_LOOK == 0 && ph_host_interrupted(b->host))
+        b->interrupted = true;
+}
+
+/* ---- adding one object ---- */
+
+static bool plausible_count(const struct ph_refcount *refs)
+{
+    return refs->immortal || (refs->count > 0 && refs->count < MAX_REFCOUNT);
+}
+
+/* The count of what may be an object here; none where it cannot be read. */
+static struct ph_refcount read_refcount(const struct ph_builder *b, ph_addr address)
+{
+    const uint8_t *head =
+        ph_target_view(b->python->target, address, (size_t)b->python->layout.object.size);
+    return head ? ph_refcount_read(b->python, head) : (struct ph_refcount){0};
+}
+
+bool ph_builder_plausible_count(const struct ph_builder *b, const uint8_t *head)
+{
+    struct ph_refcount refs = ph_refcount_read(b->python, head);
+    return plausible_count(&refs);
+}
+
+static bool plausible_refcount(const struct ph_builder *b, ph_addr address)
+{
+    struct ph_refcount refs = read_refcount(b, address);
+    return plausible_count(&refs);
+}
+
+/* Whether what looks like a count is a link of malloc's free blocks. */
+static bool is_free_link(const struct ph_builder *b, ph_addr address)
+{
+    const struct ph_layout *L = &b->python->layout;
+    return b->heap->chunks.starts.count &&
+           ph_chunks_is_link(&b->heap->chunks, address + (uint64_t)L->object.ob_refcnt,
+                             ph_python_word(b->python, address, L->object.ob_refcnt));
+}
+
+/* For memory that nothing refers to. */
+static bool certain_refcount(const struct ph_builder *b, ph_addr address)
+{
+    struct ph_refcount refs = read_refcount(b, address);
+    return refs.clean && plausible_count(&refs) && !is_free_link(b, address);
+}
+
+const struct ph_type *ph_builder_type(struct ph_builder *b, ph_addr address)
+{
+    uint64_t type = 0;
+    if (address % ph_word_bytes(b->python) != 0 ||
+        !ph_target_word(b->python->target, address + (uint64_t)b->python->layout.object.ob_type,
+                        &type))
+        return NULL;
+    return ph_type_at(&b->heap->objects, type);
+}
+
+bool ph_builder_is_leaf(const struct ph_type *type)
+{
+    bool owns = type->family->buffers && type->family != &ph_family_str &&
+                type->family != &ph_family_py2_unicode;
+    return !owns && !ph_type_has_refs(type);
+}
+
+static void push(struct ph_builder *b, ph_addr address)
+{
+    if (!ph_array_push(&b->pending, address))
+        b->failed = true;
+}
+
+static void follow_later(struct ph_builder *b, ph_addr address, uint32_t slot)
+{
+    if (b->todo && slot >= b->todo_from)
+        __atomic_fetch_or(&b->todo[slot / 64], (uint64_t)1 << slot % 64, __ATOMIC_RELEASE);
+    else
+        push(b, address);
+}
+
+/* Change a cell from what it was seen to be. False where another worker was faster; *cell is then
+ * what it is now. */
+static bool change_cell(struct ph_builder *b, uint32_t slot, uint8_t *cell, unsigned to)
+{
+    uint8_t *at = &b->heap->blocks.slots.items[slot];
+    if (b->is_worker)
+        return __atomic_compare_exchange_n(at, cell, (uint8_t)to, false, __ATOMIC_RELAXED,
+                                           __ATOMIC_RELAXED);
+    *at = (uint8_t)to;
+    return true;
+}
+
+void ph_builder_claim(struct ph_builder *b, uint32_t slot)
+{
+    uint8_t cell = ph_builder_cell(b, slot);
+    while (ph_cell_state(cell) == PH_SLOT_USED && !change_cell(b, slot, &cell, PH_SLOT_BUFFER))
+        continue;
+}
+
+/* What a block in use holds: form and perhaps PH_CELL_LEAF of the object that begins so far into
+ * it; 0 if none does. */
+static unsigned form_in_block(struct ph_builder *b, const struct ph_run *run, ph_addr address,
+                              uint64_t offset, uint8_t cell)
+{
+    const uint64_t prefix = b->heap->allocator.prefix_bytes;
+    unsigned guess = (cell & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT;
+    if (guess && offset == prefix + b->headers[guess - 1])
+        return cell & (PH_CELL_FORM | PH_CELL_LEAF);
+    const struct ph_type *type = ph_builder_type(b, address);
+    if (!type || offset != prefix + type->header_bytes ||
+        offset + type->min_bytes > run->block_bytes || !plausible_refcount(b, address))
+        return 0;
+    unsigned form = 0;
+    while (form < b->header_count && b->headers[form] != type->header_bytes)
+        form++;
+    if (form == b->header_count)
+        return 0;
+    return (form + 1) << PH_CELL_FORM_SHIFT | (ph_builder_is_leaf(type) ? PH_CELL_LEAF : 0);
+}
+
+/* The bits of an object's cell for its flags. */
+static unsigned flag_bits(unsigned flags)
+{
+    unsigned listed = 0;
+    if (flags & PH_OBJECT_COLLECTED)
+        listed = PH_LISTED_COLLECTED;
+    else if (flags & PH_OBJECT_TRACKED)
+        listed = 1 + (flags & PH_OBJECT_GEN_MASK);
+    return listed << PH_CELL_LISTED_SHIFT | (flags & PH_OBJECT_REACHABLE ? PH_CELL_REACHABLE : 0);
+}
+
+static uint8_t cell_flags(unsigned cell)
+{
+    unsigned listed = cell >> PH_CELL_LISTED_SHIFT;
+    unsigned flags = PH_OBJECT_IN_BLOCK | (cell & PH_CELL_REACHABLE ? PH_OBJECT_REACHABLE : 0);
+    if (listed == PH_LISTED_COLLECTED)
+        flags |= PH_OBJECT_TRACKED | PH_OBJECT_COLLECTED;
+    else if (listed)
+        flags |= PH_OBJECT_TRACKED | (listed - 1);
+    return (uint8_t)flags;
+}
+
+static enum ph_added add_in_block(struct ph_builder *b, const struct ph_run *run, ph_addr address,
+                                  unsigned flags)
+{
+    uint32_t slot;
+    uint64_t offset;
+    if (!ph_run_block(run, address, &slot, &offset))
+        return PH_NOT_ADDED;
+    const unsigned bits = flag_bits(flags | b->reached);
+    uint8_t cell = ph_builder_cell(b, slot);
+    while (ph_cell_state(cell) == PH_SLOT_USED) {
+        unsigned form = form_in_block(b, run, address, offset, cell);
+        if (!form)
+            return PH_NOT_ADDED;
+        if (change_cell(b, slot, &cell, PH_SLOT_OBJECT | (form & PH_CELL_FORM) | bits)) {
+            if (!(form & PH_CELL_LEAF))
+                follow_later(b, address, slot);
+            return PH_ADDED;
+        }
+    }
+    while (ph_cell_state(cell) == PH_SLOT_OBJECT) {
+        bool listed = cell >> PH_CELL_LISTED_SHIFT;
+        if (listed && (flags & PH_OBJECT_TRACKED))
+            return PH_REPEATED;
+        unsigned with = cell | bits;
+        if (with == cell || change_cell(b, slot, &cell, with))
+            return PH_ADDED;
+    }
+    return PH_NOT_ADDED;
+}
+
+static enum ph_added add_outside(struct ph_builder *b, ph_addr address, unsigned flags)
+{
+    uint32_t index;
+    if (ph_map_find(&b->heap->outside, address, &index)) {
+        uint8_t *has = &b->outside.items[index].flags;
+        if (flags & *has & PH_OBJECT_TRACKED)
+            return PH_REPEATED;
+        if ((*has | flags | b->reached) != *has)
+            __atomic_fetch_or(has, (uint8_t)(flags | b->reached), __ATOMIC_RELAXED);
+        return PH_ADDED;
+    }
+    const struct ph_type *type = ph_builder_type(b, address);
+    struct ph_object o;
+    if (!type || !plausible_refcount(b, address) ||
+        !ph_object_open(&b->heap->objects, address, type, &o))
+        return PH_NOT_ADDED;
+    if (b->is_worker) {
+        ph_target_miss();
+        return PH_NOT_ADDED;
+    }
+    struct ph_outside_object found = {address, type->id, (uint8_t)(flags | b->reached)};
+    /* In this order: what the map leads to is there, even where memory runs out in between. */
+    if (!ph_array_push(&b->outside, found) ||
+        !ph_map_insert(&b->heap->outside, address, b->outside.count - 1)) {
+        b->failed = true;
+        return PH_NOT_ADDED;
+    }
+    if (!ph_builder_is_leaf(type))
+        push(b, address);
+    return PH_ADDED;
+}
+
+enum ph_added ph_builder_add(struct ph_builder *b, ph_addr address, unsigned flags)
+{
+    const struct ph_run *run = ph_blocks_find(&b->heap->blocks, address);
+    return run ? add_in_block(b, run, address, flags) : add_outside(b, address, flags);
+}
+
+/* ---- blocks in use that nothing found refers to ---- */
+
+/* Whether the block at this address is plainly an object of a type with `header` bytes before it: a
+ * known type that demands exactly that header, a count that is one, a size that fits. */
+static bool plainly_object(struct ph_builder *b, ph_addr address, uint32_t header, uint64_t room)
+{
+    const struct ph_layout *L = &b->python->layout;
+    uint64_t type_address = ph_python_word(b->python, address, L->object.ob_type);
+    uint32_t known;
+    struct ph_object o;
+    if (!ph_map_find(&b->heap->objects.type_ids, type_address, &known) || !known)
+        return false;
+    const struct ph_type *type = b->heap->objects.types.items[known - 1];
+    return type->header_bytes == header && type->min_bytes <= room &&
+           certain_refcount(b, address) && ph_object_open(&b->heap->objects, address, type, &o) &&
+           ph_object_own_bytes(&b->heap->objects, &o) <= room;
+}
+
+/* Add the object in a block in use that nothing found refers to, if it plainly is one. */
+static void scan_block(struct ph_builder *b, ph_addr block, uint64_t bytes)
+{
+    const uint32_t prefix = b->heap->allocator.prefix_bytes;
+    if (prefix != ph_allocator_prefix(&b->heap->allocator, b->python, block + prefix))
+        return;
+    for (uint32_t h = 0; h < b->header_count; h++) {
+        uint32_t offset = prefix + b->headers[h];
+        if (offset < bytes && plainly_object(b, block + offset, b->headers[h], bytes - offset) &&
+            ph_builder_add(b, block + offset, 0))
+            return;
+    }
+}
+
+/* Blocks in use that nothing found refers to. */
+static void scan_unclaimed(struct ph_builder *b)
+{
+    const struct ph_blocks *blocks = &b->heap->blocks;
+    for (uint32_t i = 0; i < blocks->runs.count && !b->failed && !b->interrupted; i++) {
+        const struct ph_run *run = &blocks->runs.items[i];
+        for (uint32_t n = 0; n < run->block_count && run->use != PH_RUN_BUFFERS; n++) {
+            uint32_t slot = run->first_slot + n;
+            if (ph_cell_state(blocks->slots.items[slot]) == PH_SLOT_USED)
+                scan_block(b, ph_run_block_address(run, slot), run->block_bytes);
+            ph_builder_step(b);
+        }
+    }
+}
+
+/* Whether a known object lies in this block of malloc's. */
+static bool holds_object(const struct ph_builder *b, ph_addr block, uint64_t bytes)
+{
+    for (uint32_t h = 0; h < b->header_count; h++) {
+        uint64_t offset = b->heap->allocator.prefix_bytes + b->headers[h];
+        if (offset < bytes && ph_map_find(&b->heap->outside, block + offset, NULL))
+            return true;
+    }
+    return false;
+}
+
+/* malloc's blocks in use that nothing found refers to. */
+static void scan_unclaimed_chunks(struct ph_builder *b)
+{
+    const struct ph_chunks *chunks = &b->heap->chunks;
+    for (uint32_t i = 0; i < chunks->starts.count && !b->failed && !b->interrupted; i++) {
+        ph_addr block = chunks->starts.items[i];
+        uint64_t bytes = ph_chunk_bytes(b->python, block);
+        if (!chunks->claimed[i] && !ph_blocks_find(&b->heap->blocks, block) &&
+            !holds_object(b, block, bytes))
+            scan_block(b, block, bytes);
+        ph_builder_step(b);
+    }
+}
+
+/* ---- the arrays ---- */
+
+static bool header_says_tracked(const struct ph_python *python, ph_addr address)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr header = address - (uint64_t)L->gc_head.size;
+    if (L->traits.gc_header == PH_GC_HEADER_LINKS)
+        return ph_python_word(python, header, L->gc_head.next) != 0;
+    const uint8_t *refs =
+        ph_target_view(python->target, header + (uint64_t)L->gc_head.refs, ph_word_bytes(python));
+    if (!refs)
+        return false;
+    int64_t value = ph_load_ssize(python, refs);
+    return (L->traits.gc_header == PH_GC_HEADER_REFS ? value : value >> 1) != UNTRACKED_REFS;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct ph_outside_object *x = a, *y = b;
+    return x->address < y->address ? -1 : x->address > y->address;
+}
+
+static bool allocate_arrays(struct ph_heap *heap, uint64_t count)
+{
+    if (count >= PH_NO_OBJECT)
+        return false;
+    size_t n = count ? (size_t)count : 1;
+    heap->count = (uint32_t)count;
+    heap->addresses = ph_malloc(n * sizeof *heap->addresses);
+    heap->type_ids = ph_malloc(n * sizeof *heap->type_ids);
+    heap->flags = ph_malloc(n);
+    return heap->addresses && heap->type_ids && heap->flags;
+}
+
+/* An object under collection whose list was not found, where nothing tells a stack pointer: its
+ * header still says that it is tracked. */
+static bool is_collected(const struct ph_builder *b, const struct ph_type *type, ph_addr address,
+                         uint8_t flags)
+{
+    return type->is_gc && !(flags & PH_OBJECT_TRACKED) && header_says_tracked(b->python, address);
+}
+
+/* How the objects of the runs get their ids: several workers count, then number them. */
+struct numbering {
+    struct ph_builder *b;
+    uint32_t *first;     /* by run: how many objects it has, then the id of the first */
+    uint32_t collecting; /* the interpreter in which a collection runs, or UINT32_MAX */
+    struct ph_pieces pieces;
+};
+
+static void count_objects(void *ctx, unsigned worker)
+{
+    struct numbering *n = ctx;
+    const struct ph_heap *heap = n->b->heap;
+    uint64_t at, end;
+    (void)worker;
+    while (ph_pieces_next(&n->pieces, &at, &end)) {
+        for (; at < end; at++) {
+            const struct ph_run *run = &heap->blocks.runs.items[at];
+            const uint8_t *cells = heap->blocks.slots.items + run->first_slot;
+            uint32_t count = 0;
+            for (uint32_t i = 0; i < run->block_count; i++)
+                count += ph_cell_state(cells[i]) == PH_SLOT_OBJECT;
+            n->first[at] = count;
+        }
+    }
+}
+
+/* The type of an object that was added. It was read then, and so it is known and at hand. */
+static uint32_t type_id_at(const struct ph_builder *b, ph_addr address)
+{
+    uint32_t known = 0;
+    ph_addr type = ph_python_word(b->python, address, b->python->layout.object.ob_type);
+    ph_map_find(&b->heap->objects.type_ids, type, &known);
+    return known ? known - 1 : 0;
+}
+
+static void number_run(const struct numbering *n, const struct ph_run *run, uint32_t id)
+{
+    struct ph_heap *heap = n->b->heap;
+    for (uint32_t slot = run->first_slot; slot < run->first_slot + run->block_count; slot++) {
+        unsigned cell = heap->blocks.slots.items[slot];
+        heap->blocks.slots.items[slot] = (uint8_t)ph_cell_state(cell);
+        heap->slot_ids[slot] = PH_NO_OBJECT;
+        if (ph_cell_state(cell) != PH_SLOT_OBJECT)
+            continue;
+        uint8_t flags = cell_flags(cell);
+        unsigned form = (cell & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT;
+        ph_addr address = ph_run_block_address(run, slot) + heap->allocator.prefix_bytes +
+                          n->b->headers[form - 1];
+        uint32_t type_id = type_id_at(n->b, address);
+        if (n->collecting != UINT32_MAX &&
+            is_collected(n->b, heap->objects.types.items[type_id], address, flags)) {
+            flags |= PH_OBJECT_TRACKED | PH_OBJECT_COLLECTED;
+            ph_builder_count_collected(n->b, n->collecting, 1);
+        }
+        heap->slot_ids[slot] = id;
+        heap->addresses[id] = address;
+        heap->type_ids[id] = type_id;
+        heap->flags[id] = flags;
+        id++;
+    }
+}
+
+static void number_objects(void *ctx, unsigned worker)
+{
+    struct numbering *n = ctx;
+    const struct ph_run *runs = n->b->heap->blocks.runs.items;
+    uint64_t at, end;
+    (void)worker;
+    while (ph_pieces_next(&n->pieces, &at, &end)) {
+        for (; at < end; at++)
+            number_run(n, &runs[at], n->first[at]);
+    }
+}
+
+static void number_outside(struct ph_heap *heap, const struct ph_outside_object *o, uint32_t id)
+{
+    ph_map_insert(&heap->outside, o->address, id);
+    heap->addresses[id] = o->address;
+    heap->type_ids[id] = o->type_id;
+    heap->flags[id] = o->flags;
+}
+
+/* The ids at which the runs begin, given how many objects they have, and those of the objects
+ * between them. Twice: first with no arrays to fill, for how many there are. */
+static uint64_t number_runs(struct ph_builder *b, uint32_t *first)
+{
+    struct ph_heap *heap = b->heap;
+    uint64_t id = 0;
+    uint32_t outside = 0;
+    for (uint32_t i = 0; i <= heap->blocks.runs.count; i++) {
+        bool last = i == heap->blocks.runs.count;
+        ph_addr limit = last ? UINT64_MAX : heap->blocks.runs.items[i].start;
+        for (; outside < b->outside.count && b->outside.items[outside].address < limit; outside++) {
+            if (heap->addresses)
+                number_outside(heap, &b->outside.items[outside], (uint32_t)id);
+            id++;
+        }
+        uint32_t count = last ? 0 : first[i];
+        if (heap->addresses && !last)
+            first[i] = (uint32_t)id;
+        id += count;
+    }
+    return id;
+}
+
+static bool make_arrays(struct ph_builder *b)
+{
+    struct ph_heap *heap = b->heap;
+    uint32_t runs = heap->blocks.runs.count;
+    struct numbering n = {
+        .b = b,
+        .first = ph_malloc((runs + 1) * sizeof *n.first),
+        .collecting = ph_collection_interpreter(b->python),
+        .pieces = {.count = runs, .piece = RUNS_A_PIECE},
+    };
+    /* What is under collection is counted by one. */
+    unsigned workers = n.collecting == UINT32_MAX && runs > RUNS_A_PIECE ? ph_worker_count() : 1;
+    bool ok = n.first;
+    if (ok) {
+        ph_parallel(workers, count_objects, &n);
+        if (b->outside.count)
+            qsort(b->outside.items, b->outside.count, sizeof *b->outside.items, by_address);
+        ok = allocate_arrays(heap, number_runs(b, n.first));
+    }
+    if (ok) {
+        number_runs(b, n.first);
+        n.pieces.next = 0;
+        ph_target_freeze(b->python->target);
+        ph_parallel(workers, number_objects, &n);
+        ph_target_thaw(b->python->target);
+    }
+    free(n.first);
+    return ok;
+}
+
+static void progress(const struct ph_builder *b, const char *phase, unsigned percent)
+{
+    if (b->host && b->host->progress)
+        b->host->progress(b->host->ctx, phase, percent);
+}
+
+static void find_header_forms(struct ph_builder *b)
+{
+    const uint32_t gc = ph_python_gc_header_bytes(b->python);
+    b->headers[b->header_count++] = 0;
+    if (gc)
+        b->headers[b->header_count++] = gc;
+    b->headers[b->header_count++] = gc + 2 * ph_word_bytes(b->python);
+}
+
+/* Where nothing told the exact version before objects could be read, sys.hexversion does. */
+static void ask_sys_for_version(struct ph_objects *objects)
+{
+    struct ph_python *python = objects->python;
+    ph_addr sysdict = ph_python_word(python, python->interpreters.items[0].address,
+                                     python->layout.interp.sysdict);
+    ph_addr number = ph_dict_get_string(objects, sysdict, "hexversion");
+    uint64_t hex;
+    if (!number || !ph_int_value(objects, number, &hex) || hex >> 16 != python->version_hex >> 16)
+        return;
+    python->version_hex = (uint32_t)hex;
+    ph_version_format(python->version, python->version_hex);
+    python->version_is_a_guess = false;
+}
+
+static enum ph_status build(struct ph_builder *b, struct ph_error *err)
+{
+    struct ph_heap *heap = b->heap;
+    if (!ph_objects_init(&heap->objects, b->python))
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    if (b->python->version_is_a_guess)
+        ask_sys_for_version(&heap->objects);
+    progress(b, "reading memory", 0);
+    enum ph_status status = ph_blocks_scan(&heap->blocks, b->python, b->host, err);
+    if (status)
+        return status;
+    if (!ph_type_at(&heap->objects, b->python->type_type))
+        return heap->objects.out_of_memory
+                   ? ph_fail(err, PH_NO_MEMORY, "out of memory")
+                   : ph_fail_at(err, PH_BAD_DATA, b->python->type_type,
+                                "the type object `type`, at 0x%" PRIx64 ", is damaged",
+                                b->python->type_type);
+    ph_allocator_detect(&heap->allocator, &heap->objects, &heap->blocks);
+    if (heap->allocator.kind == PH_ALLOCATOR_MALLOC)
+        status = ph_chunks_scan(&heap->chunks, b->python, b->host, err);
+    if (status)
+        return status;
+    heap->slot_ids = ph_malloc(heap->blocks.slots.count * sizeof *heap->slot_ids);
+    heap->gc_counts = ph_calloc(b->python->interpreters.count, sizeof *heap->gc_counts);
+    b->failed =
+        !heap->slot_ids || !heap->gc_counts || !ph_map_reserve(&heap->outside, OUTSIDE_FIRST);
+    find_header_forms(b);
+    progress(b, "finding objects", 30);
+    b->reached = PH_OBJECT_REACHABLE;
+    if (!b->failed) {
+        ph_builder_add_tracked(b);
+        ph_heap_roots(&heap->objects, ph_builder_follow_root, b);
+        ph_builder_close(b);
+        progress(b, "finding objects", 80);
+        b->reached = 0;
+        scan_unclaimed(b);
+        scan_unclaimed_chunks(b);
+        ph_builder_close(b);
+    }
+    heap->bad_references = b->bad_references;
+    heap->unreadable_objects = b->unreadable_objects;
+    if (b->interrupted)
+        return ph_fail(err, PH_INTERRUPTED, "interrupted");
+    if (b->failed || !make_arrays(b) || heap->objects.out_of_memory)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    return PH_OK;
+}
+
+enum ph_status ph_heap_build(struct ph_python *python, const struct ph_host *host,
+                             struct ph_heap **out, struct ph_error *err)
+{
+    struct ph_builder b = {.python = python, .host = host, .heap = ph_calloc(1, sizeof *b.heap)};
+    if (!b.heap)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    enum ph_status status = build(&b, err);
+    progress(&b, NULL, 0);
+    ph_array_free(&b.pending);
+    ph_array_free(&b.outside);
+    if (status)
+        ph_heap_destroy(b.heap);
+    else
+        *out = b.heap;
+    return status;
+}
