@@ -11,6 +11,7 @@ import targets
 
 SHARE_UNEXPLAINED = 0.05
 PAGE = 4096
+LOOKS = 6
 
 
 class Subject:
@@ -21,10 +22,12 @@ class Subject:
         self.truth = process.truth.marks
         with open(process.truth_path + ".stats") as f:
             self.stats = f.read()
-        ask(cli, process, work)  # the pages of files that are looked at become resident
-        self.before = smaps(process.pid)
-        self.live = ask(cli, process, work)
-        self.after = smaps(process.pid)
+        for _ in range(LOOKS):  # pages of files that are looked at become resident, until all of them are
+            self.before = smaps(process.pid)
+            self.live = ask(cli, process, work)
+            self.after = smaps(process.pid)
+            if added(self.before, "Rss") == added(self.after, "Rss"):
+                break
 
 
 def ask(cli, target, work):
