@@ -136,5 +136,6 @@ void ph_blocks_free(struct ph_blocks *blocks)
     ph_array_free(&blocks->windows);
     ph_array_free(&blocks->runs);
     ph_array_free(&blocks->slots);
+    ph_array_free(&blocks->segments);
     memset(blocks, 0, sizeof *blocks);
 }

@@ -48,12 +48,19 @@ struct ph_window {
     uint32_t *run_at; /* index + 1 of the run at each step; 0: no run there */
 };
 
+/* mimalloc: memory that pages are cut from, with what mimalloc keeps of it at its start. */
+struct ph_segment {
+    ph_addr start, pages, end;
+};
+
 struct ph_blocks {
     PH_ARRAY(struct ph_run) runs; /* by ascending address */
     PH_ARRAY(struct ph_window) windows;
-    PH_ARRAY(uint8_t) slots;   /* enum ph_slot_state of each slot */
-    bool are_mimalloc;         /* else pymalloc's */
-    uint32_t used_count;       /* blocks in use */
+    PH_ARRAY(uint8_t) slots;              /* enum ph_slot_state of each slot */
+    PH_ARRAY(struct ph_segment) segments; /* mimalloc's, by ascending address */
+    uint64_t segment_bytes;               /* they begin at multiples of it */
+    bool are_mimalloc;                    /* else pymalloc's */
+    uint32_t used_count;                  /* blocks in use */
     uint32_t step_bytes;       /* no two runs begin or end within one step: a power of two */
     uint32_t step_shift;       /* its logarithm, set with the index */
     uint64_t unsearched_bytes; /* of mappings too vast to be a heap, such as a sanitizer's shadow */

@@ -12,7 +12,12 @@ enum {
     CHUNKS_A_LOOK = 1 << 16,
     PAGES_A_LOOK = 1 << 10,
 };
-#define ARENA_BYTES (64ull << 20) /* HEAP_MAX_SIZE: arenas other than the first are aligned so */
+
+/* HEAP_MAX_SIZE: arenas other than the first have so much address space, and are aligned so. */
+static uint64_t arena_bytes(unsigned word)
+{
+    return word == 8 ? 64ull << 20 : 1ull << 20;
+}
 
 /* What a scan works with. */
 struct scan {
@@ -44,9 +49,8 @@ static void add_block(struct scan *s, ph_addr start)
         s->status = PH_NO_MEMORY;
 }
 
-static void add_span(struct scan *s, ph_addr start, ph_addr end)
+static void add_span(struct scan *s, struct ph_chunk_span span)
 {
-    struct ph_chunk_span span = {start, end};
     if (!s->status && !ph_array_push(&s->chunks->spans, span))
         s->status = PH_NO_MEMORY;
 }
@@ -70,11 +74,13 @@ static bool walk(struct scan *s, ph_addr first, ph_addr end, uint32_t *count)
     ph_addr at = first;
     struct chunk chunk = read_chunk(s->python, at);
     *count = 0;
-    while (!s->status) {
+    /* What is before the first chunk counts as in use, always; the interpreter's stacks of frames
+     * would look like heaps of one chunk else. */
+    while (!s->status && (*count || chunk.flags & PREV_INUSE)) {
         bool sane = chunk.bytes >= 4 * s->word && chunk.bytes % (2 * s->word) == 0 &&
                     !(chunk.flags & IS_MMAPPED) && chunk.bytes <= end - at;
         if (is_end(s, at, &chunk, end) || (sane && at + chunk.bytes == end)) {
-            add_span(s, first, end);
+            add_span(s, (struct ph_chunk_span){first, end, first, end, false});
             return true;
         }
         if (!sane)
@@ -93,34 +99,64 @@ static bool walk(struct scan *s, ph_addr first, ph_addr end, uint32_t *count)
     return false;
 }
 
+/* The heap that was walked last is of an arena with a state of its own before its chunks. */
+static void note_arena(struct scan *s, ph_addr head, ph_addr reserved_end)
+{
+    if (s->status)
+        return;
+    struct ph_chunk_span *span = &s->chunks->spans.items[s->chunks->spans.count - 1];
+    span->head = head;
+    span->reserved_end = reserved_end;
+}
+
 /* A further arena, or a part of one: a header with its size, in first parts the arena's state, then
  * chunks (malloc/arena.c: heap_info). */
 static bool walk_arena(struct scan *s, const struct ph_region *region)
 {
+    uint64_t most = arena_bytes(s->word);
     uint64_t arena = ph_python_word(s->python, region->start, 0);
     uint64_t bytes = ph_python_word(s->python, region->start, 2 * s->word);
-    if (region->start % ARENA_BYTES || bytes < PAGE || bytes % PAGE ||
-        bytes > region->end - region->start || arena / ARENA_BYTES == 0)
+    if (region->start % most || bytes < PAGE || bytes % PAGE ||
+        bytes > region->end - region->start || arena / most == 0)
         return false;
-    uint32_t count, most = 0;
+    uint32_t count, longest = 0;
     for (unsigned offset = 4 * s->word; offset < SEARCHED && offset < bytes;
          offset += 2 * s->word) {
-        if (walk(s, region->start + offset, region->start + bytes, &count))
+        if (walk(s, region->start + offset, region->start + bytes, &count)) {
+            note_arena(s, region->start, region->start + most);
             return true;
-        most = count > most ? count : most;
+        }
+        longest = count > longest ? count : longest;
     }
-    s->chunks->damaged_count += most >= BELIEVED;
+    s->chunks->damaged_count += longest >= BELIEVED;
     return false;
 }
 
-/* The first arena is the memory from brk() and has no header. */
+/* The first arena is the memory from brk() and has no header; but on i386 what is handed out is
+ * aligned to four words, and a chunk's head has two. */
 static bool walk_first_arena(struct scan *s, const struct ph_region *region)
 {
     uint32_t count;
     if (walk(s, region->start, region->end, &count))
         return true;
+    if (s->word == 4 && walk(s, region->start + 2 * s->word, region->end, &count)) {
+        note_arena(s, region->start, region->end);
+        return true;
+    }
     s->chunks->damaged_count += count >= BELIEVED;
     return false;
+}
+
+/* The bytes of a block's own mapping, of which those before its head are prev_bytes; 0 where it is
+ * none. From glibc 2.42 on the size leaves the head out. */
+static uint64_t mapped_bytes(const struct chunk *chunk, unsigned word)
+{
+    uint64_t bytes = chunk->prev_bytes + chunk->bytes;
+    if (chunk->flags != IS_MMAPPED || chunk->prev_bytes >= PAGE || chunk->bytes == 0)
+        return 0;
+    if (bytes % PAGE)
+        bytes += 2 * word;
+    return bytes % PAGE ? 0 : bytes;
 }
 
 /* Large blocks have mappings of their own, which the kernel joins with their neighbours. */
@@ -128,15 +164,16 @@ static void find_mapped(struct scan *s, const struct ph_region *region)
 {
     uint64_t step;
     uint32_t looked = 0;
+    unsigned padding = s->word == 4 ? 2 * s->word : 0; /* see walk_first_arena() */
     for (ph_addr at = region->start; !s->status && at < region->end; at += step) {
-        struct chunk chunk = read_chunk(s->python, at);
-        bool is_chunk = chunk.flags == IS_MMAPPED && chunk.prev_bytes == 0 && chunk.bytes >= PAGE &&
-                        chunk.bytes % PAGE == 0 && chunk.bytes <= region->end - at;
+        struct chunk chunk = read_chunk(s->python, at + padding);
+        uint64_t bytes = chunk.prev_bytes == padding ? mapped_bytes(&chunk, s->word) : 0;
+        bool is_chunk = bytes && bytes <= region->end - at;
         if (is_chunk) {
-            add_block(s, at + 2 * s->word);
-            add_span(s, at, at + chunk.bytes);
+            add_block(s, at + padding + 2 * s->word);
+            add_span(s, (struct ph_chunk_span){at, at + bytes, at, at + bytes, true});
         }
-        step = is_chunk ? chunk.bytes : PAGE;
+        step = is_chunk ? bytes : PAGE;
         if (++looked % PAGES_A_LOOK == 0 && ph_host_interrupted(s->host))
             s->status = PH_INTERRUPTED;
     }
@@ -173,14 +210,31 @@ uint64_t ph_chunk_bytes(const struct ph_python *python, ph_addr start)
 {
     unsigned word = ph_word_bytes(python);
     struct chunk chunk = read_chunk(python, start - 2 * word);
+    if (chunk.flags & IS_MMAPPED) {
+        uint64_t bytes = mapped_bytes(&chunk, word), head = chunk.prev_bytes + 2 * word;
+        return bytes > head ? bytes - head : 0;
+    }
     /* The next chunk's first word belongs to this one while it is in use. */
-    uint64_t head = chunk.flags & IS_MMAPPED ? 2 * word : word;
-    return chunk.bytes > head ? chunk.bytes - head : 0;
+    return chunk.bytes > word ? chunk.bytes - word : 0;
 }
 
-/* The number of the block that covers an address; false where none does. */
-static bool find_block(const struct ph_chunks *chunks, const struct ph_python *python,
-                       ph_addr address, uint32_t *number)
+bool ph_chunk_next(const struct ph_python *python, const struct ph_chunk_span *span, ph_addr at,
+                   struct ph_chunk *out)
+{
+    if (at >= span->end)
+        return false;
+    struct chunk chunk = read_chunk(python, at);
+    uint64_t rest = span->end - at;
+    bool is_last = span->is_mapped || chunk.bytes == 0 || chunk.bytes >= rest;
+    *out = (struct ph_chunk){at, is_last ? rest : chunk.bytes, span->is_mapped,
+                             is_last && !span->is_mapped};
+    if (!is_last)
+        out->is_used = read_chunk(python, at + chunk.bytes).flags & PREV_INUSE;
+    return true;
+}
+
+bool ph_chunks_number(const struct ph_chunks *chunks, const struct ph_python *python,
+                      ph_addr address, uint32_t *number)
 {
     uint32_t low = 0, high = chunks->starts.count;
     while (low < high) {
@@ -198,7 +252,7 @@ static bool find_block(const struct ph_chunks *chunks, const struct ph_python *p
 void ph_chunks_claim(struct ph_chunks *chunks, const struct ph_python *python, ph_addr address)
 {
     uint32_t number;
-    if (find_block(chunks, python, address, &number))
+    if (ph_chunks_number(chunks, python, address, &number))
         chunks->claimed[number] = 1;
 }
 
@@ -206,7 +260,7 @@ bool ph_chunks_block_at(const struct ph_chunks *chunks, const struct ph_python *
                         ph_addr address, ph_addr *start)
 {
     uint32_t number;
-    if (!find_block(chunks, python, address, &number))
+    if (!ph_chunks_number(chunks, python, address, &number))
         return false;
     *start = chunks->starts.items[number];
     return true;

@@ -14,6 +14,17 @@
 /* Memory that one walk covered. */
 struct ph_chunk_span {
     ph_addr start, end;
+    ph_addr head;         /* where what malloc keeps for itself begins, which ends at start */
+    ph_addr reserved_end; /* of the address space that is kept for the heap to grow; else end */
+    bool is_mapped;       /* one block with a mapping of its own */
+};
+
+/* A piece of a span. */
+struct ph_chunk {
+    ph_addr start;  /* of its head */
+    uint64_t bytes; /* with its head */
+    bool is_used;   /* was handed out, as far as its neighbour tells */
+    bool is_top;    /* the end of the span, which was never handed out or was given back */
 };
 
 struct ph_chunks {
@@ -27,6 +38,16 @@ struct ph_chunks {
 enum ph_status ph_chunks_scan(struct ph_chunks *chunks, struct ph_python *python,
                               const struct ph_host *host, struct ph_error *err) PH_MUST_USE;
 void ph_chunks_free(struct ph_chunks *chunks);
+
+/* The chunk of a span that begins at `at`, and that the scan found sound; the next one begins where
+ * it ends. False at the span's end. */
+bool ph_chunk_next(const struct ph_python *python, const struct ph_chunk_span *span, ph_addr at,
+                   struct ph_chunk *out);
+
+/* The number of the block that covers an address, as in `starts`; false where none does. O(log n).
+ */
+bool ph_chunks_number(const struct ph_chunks *chunks, const struct ph_python *python,
+                      ph_addr address, uint32_t *number);
 
 /* The block that begins at `start` has so many bytes; 0 where they cannot be read. */
 uint64_t ph_chunk_bytes(const struct ph_python *python, ph_addr start);

@@ -249,6 +249,11 @@ static enum ph_status add_segment(struct scan *s, ph_addr segment)
     const uint8_t *head = ph_target_view(python->target, segment, (size_t)L->mi_segment.slices);
     uint64_t entries = ph_load_ptr(python, head + L->mi_segment.slice_entries);
     uint64_t i = ph_load_ptr(python, head + L->mi_segment.segment_info_slices);
+    uint64_t all = ph_load_ptr(python, head + L->mi_segment.segment_slices);
+    struct ph_segment kept = {segment, segment + i * s->slice_bytes,
+                              segment + all * s->slice_bytes};
+    if (!ph_array_push(&s->blocks->segments, kept))
+        return PH_NO_MEMORY;
     ph_addr slices = segment + (uint64_t)L->mi_segment.slices;
     const uint8_t *at =
         ph_target_view(python->target, slices, (size_t)(entries * (uint64_t)L->mi_page.size));
@@ -321,6 +326,7 @@ enum ph_status ph_mimalloc_scan(struct ph_blocks *blocks, struct ph_python *pyth
     };
     s.segment_bytes = s.slice_bytes * s.slices_a_segment;
     blocks->step_bytes = (uint32_t)s.slice_bytes;
+    blocks->segment_bytes = s.segment_bytes;
     enum ph_status status = find_segments(&s);
     if (!status)
         status = add_segments(&s);

@@ -127,6 +127,7 @@ struct ph_table {
 
 enum ph_table_flags {
     PH_TABLE_NO_HEADER = 1, /* no header line in the text */
+    PH_TABLE_JSON_ONLY = 4, /* not in the text */
     PH_TABLE_BARE = 2,      /* nothing but the first column, one a line, unpadded (for piping) */
 };
 

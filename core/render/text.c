@@ -257,7 +257,7 @@ bool ph_doc_write_text(const struct ph_doc *doc, FILE *out)
     while (node) {
         if (node->kind == PH_NODE_LINE)
             fprintf(out, "%s\n", node->value.as.text);
-        else
+        else if (!(node->table.flags & PH_TABLE_JSON_ONLY))
             ok &= write_table(&node->table, out);
         node = ph_node_after(node, &left);
         if (node)

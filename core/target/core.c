@@ -50,7 +50,8 @@ struct segments {
 
 /* ---- Filling pages ---- */
 
-static struct source *source_at(struct ph_core *core, ph_addr addr)
+/* The index of the first source that ends behind addr. */
+static uint32_t source_after(const struct ph_core *core, ph_addr addr)
 {
     uint32_t low = 0, high = core->sources.count;
     while (low < high) {
@@ -60,6 +61,12 @@ static struct source *source_at(struct ph_core *core, ph_addr addr)
         else
             high = middle;
     }
+    return low;
+}
+
+static struct source *source_at(struct ph_core *core, ph_addr addr)
+{
+    uint32_t low = source_after(core, addr);
     bool found = low < core->sources.count && addr >= core->sources.items[low].start;
     return found ? &core->sources.items[low] : NULL;
 }
@@ -436,6 +443,19 @@ static bool core_holds(struct ph_target *t, ph_addr addr, size_t len)
     return source && source->file == IN_CORE && len <= source->end - addr;
 }
 
+static uint64_t core_held_bytes(struct ph_target *t, ph_addr start, ph_addr end)
+{
+    const struct ph_core *core = t->core;
+    uint64_t bytes = 0;
+    for (uint32_t i = source_after(core, start);
+         i < core->sources.count && core->sources.items[i].start < end; i++) {
+        const struct source *source = &core->sources.items[i];
+        if (source->file == IN_CORE)
+            bytes += ph_min(source->end, end) - ph_max(source->start, start);
+    }
+    return bytes;
+}
+
 /* What the debugger has found for a file. */
 static bool host_file_name(struct ph_target *t, uint32_t file, char local[MOST_PATH_BYTES])
 {
@@ -502,6 +522,7 @@ static const struct ph_backend core_backend = {
     .can_share = core_can_share,
     .has_run = core_has_run,
     .holds = core_holds,
+    .held_bytes = core_held_bytes,
     .file_name = core_file_name,
     .destroy = core_destroy,
 };

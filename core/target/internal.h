@@ -9,6 +9,7 @@
  *     live.c       a process through /proc and process_vm_readv; stop.c stops it, proc.c reads
  *                  /proc, refused.c says why it cannot be
  *     core.c       an ELF core; notes.c reads its notes
+ *     usage.c      what of the memory is resident, or in a core
  *     host.c       a debugger's read callback
  *     debugged.c   which of these three a debugger has before it
  *
@@ -152,6 +153,8 @@ struct ph_backend {
     enum ph_status (*check_still)(struct ph_target *t, struct ph_error *err);
     /* See ph_target_holds(); NULL where it always does. */
     bool (*holds)(struct ph_target *t, ph_addr addr, size_t len);
+    /* How many bytes of [start, end) are in the core; NULL where the target is none. */
+    uint64_t (*held_bytes)(struct ph_target *t, ph_addr start, ph_addr end);
     /* Whether what is mapped at addr, anonymous and unreadable, is no memory; NULL where it always
      * is. */
     bool (*is_guard)(struct ph_target *t, ph_addr addr);

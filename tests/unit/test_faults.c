@@ -119,9 +119,11 @@ static void fail_each(pid_t pid, size_t argc, const char *const *argv)
         ph_alloc_fail_after(0);
         if (all_made)
             break;
-        if (status == PH_OK)
+        /* What of the process is resident may change at any time. */
+        bool stays = strcmp(argv[0], "memory") != 0;
+        if (status == PH_OK && stays)
             assert_string_equal(answer, right);
-        else
+        else if (status)
             assert_true(err.message[0]);
         failed += status != PH_OK;
         free(answer);
@@ -138,12 +140,13 @@ static void test_out_of_memory(void **state)
                                            {"verify"},
                                            {"dominators", "--json"},
                                            {"suspects"},
+                                           {"memory", "--json"},
                                            {"cycles", "--json"},
                                            {"why", "--type", "dict"},
                                            {"top", "--sort", "retained"},
                                            {"trace", "--group-by", "traceback"},
                                            {"trace", "--json"}};
-    static const size_t counts[] = {2, 4, 1, 2, 1, 2, 3, 3, 3, 2};
+    static const size_t counts[] = {2, 4, 1, 2, 1, 2, 2, 3, 3, 3, 2};
     struct fixture *f = *state;
     if (!f)
         skip();
