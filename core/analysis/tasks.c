@@ -83,37 +83,62 @@ static void append_name(struct ph_objects *objects, ph_addr value, struct ph_str
         ph_str_object_text(objects, value, NAME_CHARS, name);
 }
 
-static void read_c_task(struct ph_objects *objects, const struct ph_object *o, struct ph_task *out,
-                        struct ph_str *name)
+/* What a future in C begins with, and so a task: state and loop. */
+static void read_c_future(struct ph_objects *objects, const struct ph_object *o,
+                          struct ph_task *out)
 {
     static const char *const states[] = {"pending", "cancelled", "finished"};
     const struct ph_layout *L = &objects->python->layout;
     uint32_t state = (uint32_t)ph_object_int(objects, o, L->task.task_state);
     if (state < sizeof states / sizeof *states)
         out->state = states[state];
+    out->loop = ph_object_ptr(objects, o, L->task.task_loop);
+}
+
+static void read_c_task(struct ph_objects *objects, const struct ph_object *o, struct ph_task *out,
+                        struct ph_str *name)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    read_c_future(objects, o, out);
     out->coroutine = not_none(objects, ph_object_ptr(objects, o, L->task.task_coro));
     out->waits_for = not_none(objects, ph_object_ptr(objects, o, L->task.task_fut_waiter));
-    out->loop = ph_object_ptr(objects, o, L->task.task_loop);
     append_name(objects, ph_object_optional_ptr(objects, o, L->task.task_name), name);
 }
 
-static void read_python_task(struct ph_objects *objects, const struct ph_object *o,
-                             struct ph_task *out, struct ph_str *name)
+/* An attribute of a task in Python, or of its class until it is set. */
+static ph_addr attribute(struct ph_objects *objects, const struct ph_object *o, const char *name)
+{
+    const struct ph_type *definer;
+    ph_addr value = ph_instance_attribute(objects, o, name);
+    return value ? value : ph_type_lookup(objects, o->type, name, &definer);
+}
+
+static void read_python_future(struct ph_objects *objects, const struct ph_object *o,
+                               struct ph_task *out)
 {
     static const struct {
         const char *constant, *state; /* Lib/asyncio/base_futures.py */
     } states[] = {{"PENDING", "pending"}, {"CANCELLED", "cancelled"}, {"FINISHED", "finished"}};
-    ph_addr state = ph_instance_attribute(objects, o, "_state");
-    if (!state) /* an attribute of the class until it is set */
-        state = ph_type_lookup(objects, o->type, "_state", &(const struct ph_type *){NULL});
+    ph_addr state = attribute(objects, o, "_state");
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
         if (state && ph_str_object_equals(objects, state, states[i].constant))
             out->state = states[i].state;
     }
-    out->coroutine = not_none(objects, ph_instance_attribute(objects, o, "_coro"));
-    out->waits_for = not_none(objects, ph_instance_attribute(objects, o, "_fut_waiter"));
-    out->loop = ph_instance_attribute(objects, o, "_loop");
-    append_name(objects, ph_instance_attribute(objects, o, "_name"), name);
+    out->loop = attribute(objects, o, "_loop");
+}
+
+/* In 3.6 the task in Python is a future in C. */
+static void read_python_task(struct ph_objects *objects, const struct ph_object *o,
+                             struct ph_task *out, struct ph_str *name)
+{
+    if (ph_type_inherits(o->type, "_asyncio.Future") &&
+        ph_has(objects->python->layout.task.task_state))
+        read_c_future(objects, o, out);
+    else
+        read_python_future(objects, o, out);
+    out->coroutine = not_none(objects, attribute(objects, o, "_coro"));
+    out->waits_for = not_none(objects, attribute(objects, o, "_fut_waiter"));
+    append_name(objects, attribute(objects, o, "_name"), name);
 }
 
 void ph_task_read(struct ph_heap *heap, uint32_t id, struct ph_task *out, struct ph_str *name)

@@ -273,11 +273,12 @@ struct generator_states {
     int8_t created;
     int8_t delegating; /* suspended in `await` or `yield from`, up to executing */
     int8_t executing;
+    uint8_t above; /* stack slots above what it waits for: in 3.15 the index of an iteration */
 };
 static const struct generator_states generator_states[] = {
-    {0x030f0000, 0, 2, 4},
-    {0x030d0000, -3, -1, 0},
-    {0x030b0000, -2, 0, 0}, /* the instruction tells who delegates */
+    {0x030f0000, 0, 2, 4, 1},
+    {0x030d0000, -3, -1, 0, 0},
+    {0x030b0000, -2, 0, 0, 0}, /* the instruction tells who delegates */
 };
 
 static const struct generator_states *states_of(const struct ph_objects *objects)
@@ -375,16 +376,18 @@ ph_addr ph_generator_awaits(struct ph_objects *objects, const struct ph_object *
     if (ph_generator_state(objects, o) != PH_GENERATOR_SUSPENDED ||
         !ph_object_frame(objects, o, &frame) || !frame.has_code)
         return 0;
-    bool told = L->version >= 0x030d0000;
-    bool awaits = told ? (int8_t)o->at[L->gen.gi_frame_state] >= states_of(objects)->delegating
-                       : goes_on_awaiting(objects, &frame);
+    const struct generator_states *states = L->version >= 0x030d0000 ? states_of(objects) : NULL;
+    bool awaits = states ? (int8_t)o->at[L->gen.gi_frame_state] >= states->delegating
+                         : goes_on_awaiting(objects, &frame);
+    uint64_t above = states ? states->above : 0;
     uint64_t depth = awaits ? stack_depth(objects, &frame, &known) : 0;
-    if (!depth || !known)
+    if (depth <= above || !known)
         return 0;
     int32_t slots = frames_are_objects(objects) ? L->frame.f_localsplus : L->iframe.localsplus;
-    uint64_t top = (frame.code.locals + depth - 1) * ph_word_bytes(python);
+    uint64_t slot = (frame.code.locals + depth - above - 1) * ph_word_bytes(python);
     unsigned flags = 0;
-    return slot_target(python, ph_python_word(python, frame.address, slots + (int64_t)top), &flags);
+    return slot_target(python, ph_python_word(python, frame.address, slots + (int64_t)slot),
+                       &flags);
 }
 
 /* The interpreter frame that a frame object shows (3.11+). */
