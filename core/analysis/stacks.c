@@ -18,11 +18,15 @@ static const struct ph_gc *gc_of(const struct ph_python *python,
 enum ph_thread_state ph_thread_state(const struct ph_python *python,
                                      const struct ph_python_thread *thread)
 {
+    const struct ph_layout *L = &python->layout;
     bool known, attached = ph_python_is_attached(python, thread->address, &known);
     if (!known)
         return PH_THREAD_UNKNOWN;
     if (attached)
         return gc_of(python, thread)->collecting ? PH_THREAD_COLLECTING : PH_THREAD_ATTACHED;
+    if (ph_has(L->tstate.gil_requested))
+        return ph_python_u32(python, thread->address, L->tstate.gil_requested) ? PH_THREAD_WAITING
+                                                                               : PH_THREAD_BLOCKED;
     return ph_python_attached_count(python) ? PH_THREAD_DETACHED : PH_THREAD_BLOCKED;
 }
 

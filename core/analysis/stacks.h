@@ -9,7 +9,8 @@
 enum ph_thread_state {
     PH_THREAD_UNKNOWN,    /* to 3.6, in a module without symbols */
     PH_THREAD_ATTACHED,   /* holds the GIL; free-threaded: runs Python or may */
-    PH_THREAD_COLLECTING, /* the same, and its interpreter's collector works */
+    PH_THREAD_COLLECTING, /* the same, while its interpreter's collector works */
+    PH_THREAD_WAITING,    /* for the GIL (told from 3.15 on) */
     PH_THREAD_BLOCKED,    /* in C code that has let the GIL go, which nobody holds */
     PH_THREAD_DETACHED,   /* the same, or it waits for the GIL, which another thread holds */
 };

@@ -169,6 +169,7 @@ static const char *const state_words[] = {
     [PH_THREAD_UNKNOWN] = NULL,
     [PH_THREAD_ATTACHED] = "attached",
     [PH_THREAD_COLLECTING] = "collecting",
+    [PH_THREAD_WAITING] = "waiting",
     [PH_THREAD_BLOCKED] = "blocked",
     [PH_THREAD_DETACHED] = "detached",
 };
@@ -182,9 +183,12 @@ static const char *state_text(const struct ph_python *python, enum ph_thread_sta
     case PH_THREAD_ATTACHED:
         return has_gil ? "holds the GIL" : "runs Python";
     case PH_THREAD_COLLECTING:
-        return has_gil ? "holds the GIL, in a garbage collection" : "in a garbage collection";
+        return has_gil ? "holds the GIL during a garbage collection"
+                       : "runs Python during a garbage collection";
+    case PH_THREAD_WAITING:
+        return "waits for the GIL";
     case PH_THREAD_BLOCKED:
-        return has_gil ? "blocked outside Python, nobody holds the GIL" : "blocked outside Python";
+        return "blocked outside Python";
     case PH_THREAD_DETACHED:
         return has_gil ? "without the GIL: waits for it, or is blocked outside Python"
                        : "blocked outside Python";
@@ -225,6 +229,17 @@ static enum ph_status write_thread(const struct writer *w, const struct ph_pytho
     ph_doc_object_end(w->doc);
     ph_doc_line(w->doc, "%s", "");
     return status;
+}
+
+static void write_collecting(const struct writer *w)
+{
+    const struct ph_python *python = w->objects->python;
+    bool collecting = false;
+    for (uint32_t i = 0; i < python->interpreters.count; i++)
+        collecting |= python->interpreters.items[i].gc.collecting;
+    ph_doc_bool(w->doc, "collecting", NULL, collecting);
+    if (collecting)
+        ph_doc_line(w->doc, "A garbage collection is in progress.\n");
 }
 
 static enum ph_status write_threads(const struct writer *w, struct ph_error *err)
@@ -363,8 +378,10 @@ static enum ph_status run_frames(struct ph_session *s, const struct ph_invocatio
     ph_doc_python(doc, w.objects->python);
     if (!ph_tasks_find(w.heap, &tasks) || !ph_suspended_find(w.heap, &suspended))
         status = ph_fail(err, PH_NO_MEMORY, "out of memory");
-    if (!status)
+    if (!status) {
+        write_collecting(&w);
         status = write_threads(&w, err);
+    }
     if (!status)
         status = write_ids(&w, "tasks", &tasks, write_task, "tasks", err);
     if (!status)

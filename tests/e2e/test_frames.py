@@ -115,3 +115,24 @@ def test_the_text_reads_as_a_traceback(cli, stacks, tmp_path):
     thread = next(t for t in stacks.truth.data["threads"] if t["name"] == "recursive")
     assert lines[-1] == "    ... %d more frames; --limit 0 for all" % (len(thread["frames"]) - 4)
     assert "0x" not in "\n".join(lines[1:])  # no locals unless they are asked for
+
+
+def test_states_of_threads(cli, python, tmp_path_factory, tmp_path):
+    """Of two threads that spin, one holds the GIL and the other waits for it; one that reads a pipe does neither."""
+    if python.version < (3, 7) or "free-threaded" in python.flavours:
+        pytest.skip("nothing tells who holds the GIL, or there is none")
+    waits, reads = ("waiting", "blocked") if python.version >= (3, 15) else ("detached", "detached")
+    process = targets.PythonProcess(python, "stacks.py", tmp_path_factory.mktemp("busy"), "busy")
+    held = 0
+    for _ in range(20):
+        threads = json.loads(cli.run(process, [["frames", "--json"]], tmp_path)[0])["threads"]
+        state = {thread["name"]: thread["state"] for thread in threads}
+        spinning = sorted(state[name] for name in state if name.startswith("spins"))
+        if "attached" in spinning:  # else it changes hands just now
+            assert spinning == ["attached", waits]
+            assert state["blocks"] == state["MainThread"] == reads
+            held += 1
+        if held == 3:
+            break
+    process.close()
+    assert held == 3

@@ -1,6 +1,6 @@
 """Threads in many kinds of frames, tasks and generators that wait: for `frames`.
 
-usage: stacks.py TRUTH
+usage: stacks.py TRUTH [busy]    busy: two threads that want the GIL all the time, and no truth
 
 The truth is told by a forked child, as in oracle.py: fork is libc's own, so that the child has all threads' states and
 frames, with the addresses of the parent. Of the frame that forks (park) the line differs, and is told by the parent.
@@ -372,7 +372,24 @@ def wait_for(threads):
         time.sleep(0.01)
 
 
+def spin():
+    while True:
+        pass
+
+
+def be_busy():
+    NATIVE[threading.get_ident()] = os.getpid()
+    threading.Thread(target=block, name="blocks", daemon=True).start()
+    wait_for(2)
+    for number in range(2):
+        threading.Thread(target=spin, name="spins %d" % number, daemon=True).start()
+    os.write(1, b"ready\n")
+    os.read(0, 1)
+
+
 def main():
+    if sys.argv[2:] == ["busy"]:
+        be_busy()
     NATIVE[threading.get_ident()] = os.getpid()
     make_suspended()
     bodies = {
