@@ -26,10 +26,11 @@ static uint64_t shown_of(const struct writer *w, uint64_t count)
 static void note_rest(const struct writer *w, const char *indent, uint64_t shown, uint64_t count,
                       const char *things)
 {
-    char number[32];
+    char some[32], all[32];
     if (shown < count)
-        ph_doc_line(w->doc, "%s... %s more %s; --limit 0 for all", indent,
-                    ph_format_count(number, (int64_t)(count - shown)), things);
+        ph_doc_line(w->doc, "%s%s of %s %s; --limit 0 for all", indent,
+                    ph_format_count(some, (int64_t)shown), ph_format_count(all, (int64_t)count),
+                    things);
 }
 
 /* An address and a type, or null, under a key. */
@@ -279,6 +280,15 @@ static enum ph_status write_task_stack(const struct writer *w, ph_addr coroutine
     return status;
 }
 
+/* Whether a thread runs the task's coroutine just now: the thread's stack shows where. */
+static bool is_running(const struct writer *w, const struct ph_task *task)
+{
+    struct ph_object o;
+    return task->coroutine && ph_object_at(w->objects, task->coroutine, &o) &&
+           o.type->family == &ph_family_generator &&
+           ph_generator_state(w->objects, &o) == PH_GENERATOR_RUNNING;
+}
+
 static void write_task_line(const struct writer *w, uint32_t id, const struct ph_task *task,
                             const char *name)
 {
@@ -294,8 +304,10 @@ static void write_task_line(const struct writer *w, uint32_t id, const struct ph
         }
     }
     ph_doc_line(w->doc, "Task 0x%" PRIx64 " \"%s\", %s%s%s", w->heap->addresses[id], name,
-                task->state ? task->state : "state unknown", ph_str_text(&awaits),
-                task->coroutine ? " (most recent call first):" : "");
+                is_running(w, task) ? "running"
+                : task->state       ? task->state
+                                    : "state unknown",
+                ph_str_text(&awaits), task->coroutine ? " (most recent call first):" : "");
     ph_str_free(&awaits);
     ph_str_free(&other_name);
 }
@@ -313,6 +325,7 @@ static enum ph_status write_task(const struct writer *w, uint32_t id, struct ph_
         ph_doc_text(w->doc, "state", NULL, task.state);
     else
         ph_doc_null(w->doc, "state", NULL);
+    ph_doc_bool(w->doc, "running", NULL, is_running(w, &task));
     write_object(w, "coroutine", task.coroutine);
     write_object(w, "awaits", task.waits_for);
     write_object(w, "loop", task.loop);
@@ -363,6 +376,8 @@ static enum ph_status write_ids(const struct writer *w, const char *key, const s
         status = write(w, ids->items[i], err);
     ph_doc_array_end(w->doc);
     note_rest(w, "", shown, ids->count, things);
+    if (ids->count)
+        ph_doc_line(w->doc, "%s", "");
     return status;
 }
 
