@@ -3,17 +3,13 @@
 
 #include <inttypes.h>
 
-enum { MAX_FRAMES = 1 << 20 };
-
 static uint64_t count_frames(struct ph_heap *heap, const struct ph_python_thread *thread)
 {
     uint64_t count = 0;
     struct ph_frame frame;
-    ph_addr at = ph_thread_top_frame(&heap->objects, thread);
-    for (uint32_t n = 0; at && n < MAX_FRAMES && ph_frame_open(&heap->objects, at, &frame); n++) {
-        count += frame.has_code;
-        at = frame.previous;
-    }
+    struct ph_stack stack = ph_stack_of(ph_thread_top_frame(&heap->objects, thread));
+    while (ph_stack_next(&heap->objects, &stack, &frame))
+        count++;
     return count;
 }
 
@@ -21,14 +17,9 @@ static void append_innermost(struct ph_heap *heap, const struct ph_python_thread
                              struct ph_str *out)
 {
     struct ph_frame frame;
-    ph_addr at = ph_thread_top_frame(&heap->objects, thread);
-    for (uint32_t n = 0; at && n < MAX_FRAMES && ph_frame_open(&heap->objects, at, &frame); n++) {
-        if (frame.has_code) {
-            ph_frame_describe(&heap->objects, &frame, out);
-            return;
-        }
-        at = frame.previous;
-    }
+    struct ph_stack stack = ph_stack_of(ph_thread_top_frame(&heap->objects, thread));
+    if (ph_stack_next(&heap->objects, &stack, &frame))
+        ph_frame_describe(&heap->objects, &frame, out);
 }
 
 static void write_thread(struct ph_doc *doc, struct ph_heap *heap,

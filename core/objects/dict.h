@@ -78,6 +78,9 @@ void ph_dict_summary(struct ph_objects *objects, const struct ph_object *o, uint
 bool ph_instance_values(struct ph_objects *objects, const struct ph_object *o, struct ph_dict *out);
 /* The instance's __dict__ where it has been made; 0 where not. */
 ph_addr ph_instance_dict(struct ph_objects *objects, const struct ph_object *o);
+/* The attribute of that name in the instance's values or __dict__; 0 where it has none. */
+ph_addr ph_instance_attribute(struct ph_objects *objects, const struct ph_object *o,
+                              const char *name);
 /* Bytes before the GC header for managed dicts and weak references, by tp_flags. */
 uint32_t ph_managed_header_bytes(const struct ph_python *python, uint64_t tp_flags);
 /* Visit what an instance holds beside its base's part: attributes or __dict__, and its class. */

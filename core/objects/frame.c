@@ -5,10 +5,11 @@
 #include <inttypes.h>
 
 enum {
-    /* gi_frame_state from which on there is no frame (pycore_frame.h). */
-    GEN_COMPLETED = 1, /* 3.11 to 3.14; created, suspended and executing are below */
-    GEN_CLEARED = 5,   /* 3.15 */
-    UNIT = 2,          /* bytes of a code unit */
+    MAX_FRAMES = 1 << 20,
+    CO_OPTIMIZED = 1, /* co_flags: locals are slots (Include/cpython/code.h) */
+    UNIT = 2,         /* bytes of a code unit */
+    MAX_NAME = 200,   /* characters of a function's name */
+    MAX_PATH = 4096,  /* and of a file's, as PATH_MAX */
     /* What the low bits of a slot say (from 3.14; pycore_stackref.h). */
     TAG_MASK = 3,
     TAG_BORROWED = 1, /* a reference that something else is sure to hold for as long, or NULL */
@@ -170,55 +171,223 @@ void ph_frame_refs(struct ph_objects *objects, const struct ph_frame *frame,
         slot_refs(objects, frame, v);
 }
 
-int64_t ph_frame_line(struct ph_objects *objects, const struct ph_frame *frame)
+/* ---- where a frame is ---- */
+
+/* Where in its bytecode the frame is, in bytes; negative before it has begun. From 3.13 on it is
+ * at this instruction or about to begin it, before that it has begun it. */
+static int64_t instruction_offset(struct ph_objects *objects, const struct ph_frame *frame)
 {
     const struct ph_python *python = objects->python;
     const struct ph_layout *L = &python->layout;
-    if (!frame->has_code)
-        return 0;
-    int64_t offset;
-    if (frames_are_objects(objects)) {
-        offset = (int32_t)ph_python_u32(python, frame->address, L->frame.f_lasti);
-        /* f_lasti counts instructions in 3.10, bytes before. */
-        if (L->version >= 0x030a0000)
-            offset *= UNIT;
-    } else {
+    if (!frames_are_objects(objects)) {
         ph_addr instruction = ph_python_word(python, frame->address, L->iframe.instr);
-        offset = (int64_t)(instruction - ph_code_first_instruction(objects, frame->code.address));
+        return (int64_t)(instruction - ph_code_first_instruction(objects, frame->code.address));
     }
-    return ph_code_line(objects, frame->code.address, offset);
+    int64_t offset = (int32_t)ph_python_u32(python, frame->address, L->frame.f_lasti);
+    /* f_lasti counts instructions in 3.10, bytes before. */
+    return L->version >= 0x030a0000 ? offset * UNIT : offset;
+}
+
+int64_t ph_frame_line(struct ph_objects *objects, const struct ph_frame *frame)
+{
+    return frame->has_code
+               ? ph_code_line(objects, frame->code.address, instruction_offset(objects, frame))
+               : 0;
+}
+
+/* Whether the frame still makes its cells and takes over its free variables, so that Python does
+ * not show it. */
+static bool has_not_begun(struct ph_objects *objects, const struct ph_frame *frame)
+{
+    const struct ph_python *python = objects->python;
+    int32_t field = python->layout.code._co_firsttraceable;
+    if (!ph_has(field) || frame->owner == PH_FRAME_OWNED_BY_GENERATOR)
+        return false;
+    int64_t first = (int32_t)ph_python_u32(python, frame->code.address, field) * (int64_t)UNIT;
+    int64_t offset = instruction_offset(objects, frame);
+    return offset >= -UNIT && offset < first;
+}
+
+struct ph_stack ph_stack_of(ph_addr top)
+{
+    return (struct ph_stack){top, MAX_FRAMES};
+}
+
+bool ph_stack_next(struct ph_objects *objects, struct ph_stack *stack, struct ph_frame *out)
+{
+    while (stack->at && stack->left && ph_frame_open(objects, stack->at, out)) {
+        stack->left--;
+        stack->at = out->previous;
+        if (out->has_code && out->owner < PH_FRAME_OWNED_BY_C_STACK && !has_not_begun(objects, out))
+            return true;
+    }
+    return false;
+}
+
+ph_addr ph_frame_locals_dict(struct ph_objects *objects, const struct ph_frame *frame)
+{
+    const struct ph_python *python = objects->python;
+    const struct ph_layout *L = &python->layout;
+    if (!frame->has_code ||
+        (ph_python_u32(python, frame->code.address, L->code.co_flags) & CO_OPTIMIZED))
+        return 0;
+    int32_t field = frames_are_objects(objects) ? L->frame.f_locals : L->iframe.locals;
+    return ph_python_word(python, frame->address, field);
+}
+
+void ph_frame_function(struct ph_objects *objects, const struct ph_frame *frame, struct ph_str *out)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    int32_t name = ph_has(L->code.co_qualname) ? L->code.co_qualname : L->code.co_name;
+    if (!ph_str_object_text(objects, ph_python_word(objects->python, frame->code.address, name),
+                            MAX_NAME, out))
+        ph_str_append(out, "?");
+}
+
+void ph_frame_file(struct ph_objects *objects, const struct ph_frame *frame, struct ph_str *out)
+{
+    const struct ph_python *python = objects->python;
+    ph_addr file = ph_python_word(python, frame->code.address, python->layout.code.co_filename);
+    if (!ph_str_object_text(objects, file, MAX_PATH, out))
+        ph_str_append(out, "?");
 }
 
 void ph_frame_describe(struct ph_objects *objects, const struct ph_frame *frame, struct ph_str *out)
 {
-    const struct ph_python *python = objects->python;
-    const struct ph_layout *L = &python->layout;
     if (!frame->has_code) {
         ph_str_append(out, "C code");
         return;
     }
-    int32_t name = ph_has(L->code.co_qualname) ? L->code.co_qualname : L->code.co_name;
-    if (!ph_str_object_text(objects, ph_python_word(python, frame->code.address, name), 200, out))
-        ph_str_append(out, "?");
+    ph_frame_function(objects, frame, out);
     ph_str_append(out, " (");
-    if (!ph_str_object_text(
-            objects, ph_python_word(python, frame->code.address, L->code.co_filename), 400, out))
-        ph_str_append(out, "?");
+    ph_frame_file(objects, frame, out);
     ph_str_appendf(out, ":%" PRId64 ")", ph_frame_line(objects, frame));
 }
 
 /* ---- objects that have a frame ---- */
 
+/* gi_frame_state in each version from 3.11 on (Include/internal/pycore_frame.h): created is the
+ * least, then come the suspended ones, executing, and what has finished. */
+struct generator_states {
+    uint32_t version; /* from which on */
+    int8_t created;
+    int8_t delegating; /* suspended in `await` or `yield from`, up to executing */
+    int8_t executing;
+    uint8_t above; /* stack slots above what it waits for: in 3.15 the index of an iteration */
+};
+static const struct generator_states generator_states[] = {
+    {0x030f0000, 0, 2, 4, 1},
+    {0x030d0000, -3, -1, 0, 0},
+    {0x030b0000, -2, 0, 0, 0}, /* the instruction tells who delegates */
+};
+
+static const struct generator_states *states_of(const struct ph_objects *objects)
+{
+    const struct generator_states *states = generator_states;
+    while (objects->python->layout.version < states->version)
+        states++;
+    return states;
+}
+
+/* Of a generator to 3.10, which has a frame object while it has not finished. */
+static enum ph_generator_state old_generator_state(struct ph_objects *objects,
+                                                   const struct ph_object *o)
+{
+    enum { CREATED = -2, SUSPENDED = -1, EXECUTING = 0 }; /* f_state (3.10) */
+    const struct ph_python *python = objects->python;
+    const struct ph_layout *L = &python->layout;
+    ph_addr frame = ph_object_ptr(objects, o, L->gen.gi_frame);
+    if (!frame)
+        return PH_GENERATOR_FINISHED;
+    if (ph_has(L->frame.f_state)) {
+        uint8_t byte = 0;
+        ph_target_u8(python->target, frame + (uint64_t)L->frame.f_state, &byte);
+        int8_t state = (int8_t)byte;
+        return state == CREATED     ? PH_GENERATOR_CREATED
+               : state == SUSPENDED ? PH_GENERATOR_SUSPENDED
+               : state == EXECUTING ? PH_GENERATOR_RUNNING
+                                    : PH_GENERATOR_FINISHED;
+    }
+    if (o->at[L->gen.gi_running])
+        return PH_GENERATOR_RUNNING;
+    bool has_begun = (int32_t)ph_python_u32(python, frame, L->frame.f_lasti) >= 0;
+    return has_begun ? PH_GENERATOR_SUSPENDED : PH_GENERATOR_CREATED;
+}
+
+enum ph_generator_state ph_generator_state(struct ph_objects *objects, const struct ph_object *o)
+{
+    if (frames_are_objects(objects))
+        return old_generator_state(objects, o);
+    const struct generator_states *states = states_of(objects);
+    int8_t state = (int8_t)o->at[objects->python->layout.gen.gi_frame_state];
+    return state > states->executing    ? PH_GENERATOR_FINISHED
+           : state == states->executing ? PH_GENERATOR_RUNNING
+           : state > states->created    ? PH_GENERATOR_SUSPENDED
+                                        : PH_GENERATOR_CREATED;
+}
+
 /* The interpreter frame of a generator, coroutine or async generator that has not finished (3.11+).
  */
-static ph_addr generator_iframe(const struct ph_objects *objects, const struct ph_object *o)
+static ph_addr generator_iframe(struct ph_objects *objects, const struct ph_object *o)
+{
+    return ph_generator_state(objects, o) == PH_GENERATOR_FINISHED
+               ? 0
+               : o->address + (uint64_t)objects->python->layout.gen.gi_iframe;
+}
+
+/* Where the bytecode is, in an object of its own to 3.10. */
+static ph_addr bytecode(const struct ph_objects *objects, ph_addr code)
 {
     const struct ph_layout *L = &objects->python->layout;
-    int8_t state = (int8_t)o->at[L->gen.gi_frame_state];
-    bool counted = L->traits.generator_state == PH_GENERATOR_STATE_COUNTED;
-    return state >= (counted ? GEN_CLEARED : GEN_COMPLETED)
-               ? 0
-               : o->address + (uint64_t)L->gen.gi_iframe;
+    if (L->traits.code_object == PH_CODE_OBJECT_INLINE)
+        return ph_code_first_instruction(objects, code);
+    return ph_python_word(objects->python, code, L->code.co_code) + (uint64_t)L->bytes.ob_sval;
+}
+
+/* Whether the instruction that a suspended frame goes on with is that of `await` or `yield from`:
+ * to 3.12, from when on the state tells (Include/opcode.h). */
+static bool goes_on_awaiting(struct ph_objects *objects, const struct ph_frame *frame)
+{
+    enum {
+        YIELD_FROM = 72,      /* 3.6 to 3.10 */
+        RESUME = 151,         /* 3.11 and 3.12: with an argument that says after what */
+        RESUME_QUICK = 150,   /* 3.11, of hot code */
+        AFTER_YIELD_FROM = 2, /* the argument; 3 after `await` */
+    };
+    const struct ph_python *python = objects->python;
+    const struct ph_layout *L = &python->layout;
+    ph_addr at = bytecode(objects, frame->code.address) +
+                 (uint64_t)(instruction_offset(objects, frame) + UNIT);
+    const uint8_t *next = ph_target_view(python->target, at, UNIT);
+    if (!next || L->version < 0x03060000)
+        return false;
+    if (L->version < 0x030b0000)
+        return next[0] == YIELD_FROM;
+    bool resumes = next[0] == RESUME || (next[0] == RESUME_QUICK && L->version < 0x030c0000);
+    return resumes && next[1] >= AFTER_YIELD_FROM;
+}
+
+ph_addr ph_generator_awaits(struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_python *python = objects->python;
+    const struct ph_layout *L = &python->layout;
+    struct ph_frame frame;
+    bool known;
+    if (ph_generator_state(objects, o) != PH_GENERATOR_SUSPENDED ||
+        !ph_object_frame(objects, o, &frame) || !frame.has_code)
+        return 0;
+    const struct generator_states *states = L->version >= 0x030d0000 ? states_of(objects) : NULL;
+    bool awaits = states ? (int8_t)o->at[L->gen.gi_frame_state] >= states->delegating
+                         : goes_on_awaiting(objects, &frame);
+    uint64_t above = states ? states->above : 0;
+    uint64_t depth = awaits ? stack_depth(objects, &frame, &known) : 0;
+    if (depth <= above || !known)
+        return 0;
+    int32_t slots = frames_are_objects(objects) ? L->frame.f_localsplus : L->iframe.localsplus;
+    uint64_t slot = (frame.code.locals + depth - above - 1) * ph_word_bytes(python);
+    unsigned flags = 0;
+    return slot_target(python, ph_python_word(python, frame.address, slots + (int64_t)slot),
+                       &flags);
 }
 
 /* The interpreter frame that a frame object shows (3.11+). */

@@ -5,6 +5,8 @@
  */
 #include "objects/dict.h"
 
+#include "objects/str.h"
+
 enum { VALUES_TAG = 1 }; /* 3.12: the low bit of the managed word says "values, not a dict" */
 
 uint32_t ph_managed_header_bytes(const struct ph_python *python, uint64_t tp_flags)
@@ -92,6 +94,22 @@ bool ph_instance_values(struct ph_objects *objects, const struct ph_object *o, s
         values ? ph_python_word(objects->python, o->type->address, L->heap_type.ht_cached_keys) : 0;
     return keys && ph_dict_keys_open(objects->python, keys, out) &&
            ph_dict_use_values(out, values, capacity);
+}
+
+ph_addr ph_instance_attribute(struct ph_objects *objects, const struct ph_object *o,
+                              const char *name)
+{
+    struct ph_dict d;
+    if (ph_instance_values(objects, o, &d)) {
+        for (uint64_t i = 0; i < d.entry_count; i++) {
+            ph_addr value = ph_dict_value(&d, i);
+            if (value && ph_str_object_equals(objects, ph_dict_key(&d, i), name))
+                return value;
+        }
+        return 0;
+    }
+    ph_addr dict = ph_instance_dict(objects, o);
+    return dict ? ph_dict_get_string(objects, dict, name) : 0;
 }
 
 /* What a __slots__ member refers to. */

@@ -33,6 +33,17 @@ static bool is_attached(const struct ph_python *python, ph_addr tstate)
            (ph_python_u32(python, tstate, L->tstate.status) & STATUS_ACTIVE);
 }
 
+bool ph_python_is_attached(const struct ph_python *python, ph_addr tstate, bool *known)
+{
+    const struct ph_layout *L = &python->layout;
+    ph_addr current;
+    *known = true;
+    if (read_current(python, &current))
+        return current == tstate;
+    *known = ph_has(L->tstate.state) || ph_has(L->tstate.status);
+    return *known && is_attached(python, tstate);
+}
+
 uint32_t ph_python_attached_count(const struct ph_python *python)
 {
     ph_addr current;

@@ -12,4 +12,7 @@
  * them may be. */
 uint32_t ph_python_attached_count(const struct ph_python *python);
 
+/* Whether this thread is attached. *known is false where nothing tells. */
+bool ph_python_is_attached(const struct ph_python *python, ph_addr tstate, bool *known);
+
 #endif

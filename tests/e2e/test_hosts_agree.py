@@ -12,7 +12,7 @@ def commands(truth):
              ["top", "--type", "*.*", "--group-by", "module"],
              ["verify"], ["dominators"], ["dominators", samples[0], "--depth", "3"], ["dominators", samples[7], "--set"],
              ["dominators", "--of", "__main__.Point"], ["top", "--sort", "retained"],
-             ["suspects"], ["cycles"], ["why", samples[5], "--paths", "3"], ["why", samples[0], "--to", samples[2]],
+             ["frames"], ["frames", "--locals", "--limit", "0"], ["suspects"], ["cycles"], ["why", samples[5], "--paths", "3"], ["why", samples[0], "--to", samples[2]],
              ["why", "--type", "__main__.*", "--limit", "40"], ["list", "dict"], ["list", "*", "--limit", "300"], ["list", "str", "--limit", "100", "--offset", "50"],
              ["list", "__main__.Poi?t", "--addresses", "--limit", "0"],
              ["sizeof", *samples], ["whatis", inside], ["whatis", "0x10"],

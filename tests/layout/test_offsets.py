@@ -43,7 +43,7 @@ TAGS = {
 }
 
 # Extension modules whose structs the tables have, where they are files of their own.
-EXTENSIONS = ("_collections", "_csv", "_ctypes", "_datetime", "_decimal", "_elementtree", "_functools", "_io", "_pickle",
+EXTENSIONS = ("_asyncio", "_collections", "_csv", "_ctypes", "_datetime", "_decimal", "_elementtree", "_functools", "_io", "_pickle",
               "_queue", "_sqlite3", "_struct", "_zoneinfo", "array", "datetime", "itertools", "parser", "pyexpat", "select",
               "zlib")
 
