@@ -412,7 +412,7 @@ static enum ph_status run_frames(struct ph_session *s, const struct ph_invocatio
 const struct ph_command ph_command_frames = {
     .name = "frames",
     .operands_text = "",
-    .brief = "Python stacks of all threads, tasks, suspended coroutines and generators",
+    .brief = "Python stacks of all threads, and what else waits in one",
     .help = "Show where the program is: the Python stack of each thread, with what the thread is "
             "about (it holds the GIL, is in a garbage collection, is blocked outside Python); "
             "asyncio's tasks with the coroutines that they are in and what they await; and "
