@@ -4,7 +4,7 @@ import os
 import targets
 
 NAMES = ["info", "top", "list", "show", "sizeof", "referrers", "referents", "suspects", "why", "dominators", "cycles",
-         "whatis", "verify"]
+         "whatis", "verify", "layout"]
 
 
 def test_help(gdb, newest_zoo):

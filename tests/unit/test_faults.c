@@ -135,6 +135,7 @@ static void test_out_of_memory(void **state)
     static const char *const lines[][4] = {{"top", "--json"},
                                            {"list", "dict", "--limit", "5"},
                                            {"verify"},
+                                           {"layout"},
                                            {"dominators", "--json"},
                                            {"suspects"},
                                            {"cycles", "--json"},
