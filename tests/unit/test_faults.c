@@ -132,10 +132,14 @@ static void fail_each(pid_t pid, size_t argc, const char *const *argv)
 
 static void test_out_of_memory(void **state)
 {
-    static const char *const lines[][4] = {
-        {"top", "--json"},    {"list", "dict", "--limit", "5"}, {"verify"},
-        {"layout"},           {"dominators", "--json"},         {"suspects"},
-        {"cycles", "--json"}, {"why", "--type", "dict"},        {"top", "--sort", "retained"}};
+    static const char *const lines[][4] = {{"top", "--json"},
+                                           {"list", "dict", "--limit", "5"},
+                                           {"verify"},
+                                           {"dominators", "--json"},
+                                           {"suspects"},
+                                           {"cycles", "--json"},
+                                           {"why", "--type", "dict"},
+                                           {"top", "--sort", "retained"}};
     static const size_t counts[] = {2, 4, 1, 2, 1, 2, 3, 3};
     struct fixture *f = *state;
     if (!f)
