@@ -10,7 +10,7 @@ def commands(truth):
     inside = hex(int(samples[0], 16) + 8)
     lines = [["top"], ["top", "--limit", "0"], ["top", "--scope", "tracked", "--sort", "count"],
              ["top", "--type", "*.*", "--group-by", "module"],
-             ["verify"], ["dominators"], ["dominators", samples[0], "--depth", "3"], ["dominators", samples[7], "--set"],
+             ["verify"], ["layout", "--limit", "0"], ["dominators"], ["dominators", samples[0], "--depth", "3"], ["dominators", samples[7], "--set"],
              ["dominators", "--of", "__main__.Point"], ["top", "--sort", "retained"],
              ["frames"], ["frames", "--locals", "--limit", "0"], ["suspects"], ["cycles"], ["why", samples[5], "--paths", "3"], ["why", samples[0], "--to", samples[2]],
              ["why", "--type", "__main__.*", "--limit", "40"], ["list", "dict"], ["list", "*", "--limit", "300"], ["list", "str", "--limit", "100", "--offset", "50"],
