@@ -7,7 +7,7 @@
 enum { FIRST_CAPACITY = 8 };
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 
-static unsigned long allocations_to_failure;
+static unsigned long allocations_to_failure, failures;
 
 /* Counts one allocation, of whichever thread; whether a test wants it to fail. */
 static bool must_fail(void)
@@ -39,21 +39,34 @@ static void *on_huge_pages(void *memory, size_t bytes)
     return memory;
 }
 
+/* Counts what failed. */
+static void *allocated(void *memory, size_t bytes)
+{
+    if (!memory)
+        __atomic_fetch_add(&failures, 1, __ATOMIC_RELAXED);
+    return on_huge_pages(memory, bytes);
+}
+
+unsigned long ph_alloc_failures(void)
+{
+    return __atomic_load_n(&failures, __ATOMIC_RELAXED);
+}
+
 void *ph_malloc(size_t bytes)
 {
-    return must_fail() ? NULL : on_huge_pages(malloc(bytes ? bytes : 1), bytes);
+    return allocated(must_fail() ? NULL : malloc(bytes ? bytes : 1), bytes);
 }
 
 /* Large memory comes zeroed from the kernel and is not touched here. */
 void *ph_calloc(size_t count, size_t bytes)
 {
     void *memory = must_fail() ? NULL : calloc(count ? count : 1, bytes ? bytes : 1);
-    return on_huge_pages(memory, count * bytes);
+    return allocated(memory, count * bytes);
 }
 
 void *ph_realloc(void *old, size_t bytes)
 {
-    return must_fail() ? NULL : on_huge_pages(realloc(old, bytes ? bytes : 1), bytes);
+    return allocated(must_fail() ? NULL : realloc(old, bytes ? bytes : 1), bytes);
 }
 
 bool ph_array_grow(void **items, uint32_t *capacity, uint64_t need, size_t item_bytes)

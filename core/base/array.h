@@ -55,6 +55,9 @@ bool ph_array_grow(void **items, uint32_t *capacity, uint64_t need, size_t item_
 void *ph_malloc(size_t bytes);
 void *ph_calloc(size_t count, size_t bytes);
 void *ph_realloc(void *old, size_t bytes);
+/* How many allocations have failed so far, by whomever: an answer during which one did is not
+ * whole. */
+unsigned long ph_alloc_failures(void);
 /* Test hook: the Nth allocation from now fails (1: the next one); 0 turns it off. */
 void ph_alloc_fail_after(unsigned long n);
 /* How many allocations are still to come before one fails; 0 once it has, or where the hook is off.

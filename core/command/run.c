@@ -32,27 +32,37 @@ static enum ph_status build_answer(struct ph_session *s, const struct ph_invocat
                                    struct ph_doc *doc, struct ph_error *err)
 {
     enum ph_status status = PH_OK;
+    unsigned long failures = ph_alloc_failures();
 
     if (inv->help)
         ph_help_document(doc, inv->command);
     else
         status = answer_command(s, inv, doc, err);
-    if (!status && ph_doc_failed(doc))
+    if (!status && (ph_doc_failed(doc) || ph_alloc_failures() != failures)) {
+        ph_session_drop(s); /* which may miss something too */
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    }
     return status;
 }
 
-/* doc is NULL for help as text, which is no document. */
+/* doc is NULL for help as text, which is no document. False: errno says why. */
 static bool write_answer(const struct ph_invocation *inv, const struct ph_doc *doc,
                          const char *prefix, FILE *out)
 {
-    if (!doc)
+    unsigned long failures = ph_alloc_failures();
+    bool ok;
+
+    if (!doc) {
         ph_command_write_help(inv->command, prefix, out);
-    else if (inv->options.json)
-        return ph_doc_write_json(doc, out);
-    else
-        return ph_doc_write_text(doc, out);
-    return !ferror(out);
+        ok = !ferror(out);
+    } else {
+        ok = inv->options.json ? ph_doc_write_json(doc, out) : ph_doc_write_text(doc, out);
+    }
+    if (ok && ph_alloc_failures() != failures) {
+        errno = ENOMEM;
+        return false;
+    }
+    return ok;
 }
 
 /* ---- into a file ---- */

@@ -145,8 +145,10 @@ static void test_out_of_memory(void **state)
                                            {"why", "--type", "dict"},
                                            {"top", "--sort", "retained"},
                                            {"trace", "--group-by", "traceback"},
-                                           {"trace", "--json"}};
-    static const size_t counts[] = {2, 4, 1, 2, 1, 2, 2, 3, 3, 3, 2};
+                                           {"trace", "--json"},
+                                           {"frames", "--locals"},
+                                           {"layout"}};
+    static const size_t counts[] = {2, 4, 1, 2, 1, 2, 2, 3, 3, 3, 2, 2, 1};
     struct fixture *f = *state;
     if (!f)
         skip();
