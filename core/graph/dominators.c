@@ -5,7 +5,8 @@
 
 enum { NODES_A_LOOK = 1 << 16 };
 
-/* Nodes are known here by their numbers in preorder; the root's is 0. */
+/* Nodes are known here by their numbers in preorder; the root's is 0. A graph may have many
+ * millions of nodes, so what is no longer needed gives its memory to what comes. */
 struct search {
     const struct ph_edges *out, *in;
     const struct ph_host *host;
@@ -16,33 +17,32 @@ struct search {
     uint32_t *ancestor;  /* the same, with ways shortened */
     uint32_t *semi;      /* semidominator */
     uint32_t *label;     /* of the way up to the ancestor, the node with the least semidominator */
-    uint32_t *immediate; /* immediate dominator */
+    uint32_t *immediate; /* immediate dominator; in the place of the ancestors */
     uint32_t *stack;
 };
 
 static bool allocate(struct search *s)
 {
     size_t nodes = (size_t)s->out->node_count + 1;
-    uint32_t **const arrays[] = {&s->order, &s->number, &s->parent,    &s->ancestor,
-                                 &s->semi,  &s->label,  &s->immediate, &s->stack};
+    uint32_t **const arrays[] = {&s->order, &s->number, &s->parent, &s->ancestor,
+                                 &s->semi,  &s->label,  &s->stack};
     bool ok = true;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i] = ph_malloc(nodes * sizeof(uint32_t));
         ok = ok && *arrays[i];
     }
+    s->immediate = s->ancestor;
     return ok;
 }
 
-/* All but the order, which the caller keeps. */
-static void release(struct search *s)
+/* What finding the immediate dominators needed. */
+static void release_ways(struct search *s)
 {
-    free(s->number);
     free(s->parent);
-    free(s->ancestor);
     free(s->semi);
     free(s->label);
-    free(s->immediate);
     free(s->stack);
+    s->parent = s->semi = s->label = s->stack = NULL;
 }
 
 static bool interrupted(const struct search *s, uint32_t handled)
@@ -143,23 +143,25 @@ static bool find_immediate(struct search *s)
     return true;
 }
 
-/* From numbers to nodes. */
+/* From numbers to nodes; each node's number gives its place to the node above it. */
 static bool make_tree(struct search *s, struct ph_dominators *out)
 {
     uint32_t nodes = s->out->node_count;
     out->reached = s->reached;
-    out->immediate = ph_malloc(((size_t)nodes + 1) * sizeof *out->immediate);
     out->below.node_count = nodes;
     out->below.first = ph_calloc((size_t)nodes + 2, sizeof *out->below.first);
     out->below.targets = ph_malloc(((size_t)nodes + 1) * sizeof *out->below.targets);
-    if (!out->immediate || !out->below.first || !out->below.targets)
+    if (!out->below.first || !out->below.targets)
         return false;
-    memset(out->immediate, 0xff, nodes * sizeof *out->immediate);
+    out->immediate = s->number;
+    s->number = NULL;
     uint32_t *next = out->below.first + 1;
-    for (uint32_t n = 1; n < s->reached; n++) {
-        uint32_t above = s->order[s->immediate[n]];
-        out->immediate[s->order[n]] = above;
-        next[above + 1]++;
+    for (uint32_t n = 0; n < nodes; n++) {
+        uint32_t number = out->immediate[n];
+        bool has_one = number != PH_NO_NODE && number != 0;
+        out->immediate[n] = has_one ? s->order[s->immediate[number]] : PH_NO_NODE;
+        if (has_one)
+            next[out->immediate[n] + 1]++;
     }
     for (uint32_t n = 0; n < nodes; n++)
         next[n + 1] += next[n];
@@ -179,11 +181,15 @@ enum ph_status ph_dominators_find(const struct ph_edges *out_edges, const struct
     *out = (struct ph_dominators){0};
     if (allocate(&s)) {
         status = PH_INTERRUPTED;
-        if (number_nodes(&s, root) && find_semidominators(&s) && find_immediate(&s))
+        if (number_nodes(&s, root) && find_semidominators(&s) && find_immediate(&s)) {
+            release_ways(&s);
             status = make_tree(&s, out) ? PH_OK : PH_NO_MEMORY;
+        }
     }
+    release_ways(&s);
     out->order = s.order;
-    release(&s);
+    free(s.number);
+    free(s.ancestor);
     if (status)
         ph_dominators_free(out);
     return status;
