@@ -103,13 +103,22 @@ const struct ph_region *ph_blocks_region(const struct ph_python *python, size_t 
 /* Nearly all of it is looked at. False: interrupted. */
 static bool read_regions(struct ph_python *python)
 {
+    enum { PERCENT = 30 }; /* of what a snapshot takes */
     const struct ph_region *region;
-    bool more = true;
-    for (size_t i = 0; more && (region = ph_blocks_region(python, &i)) != NULL;) {
-        if (!ph_region_is_vast(region))
-            more = ph_target_read_ahead(python->target, region->start, region->end);
+    uint64_t total = 0, done = 0;
+    for (size_t i = 0; (region = ph_blocks_region(python, &i)) != NULL;)
+        total += ph_region_is_vast(region) ? 0 : region->end - region->start;
+    for (size_t i = 0; (region = ph_blocks_region(python, &i)) != NULL;) {
+        uint64_t bytes = region->end - region->start;
+        if (ph_region_is_vast(region))
+            continue;
+        if (!ph_target_read_ahead(python->target, region->start, region->end,
+                                  (unsigned)(done * PERCENT / total),
+                                  (unsigned)((done + bytes) * PERCENT / total)))
+            return false;
+        done += bytes;
     }
-    return more;
+    return true;
 }
 
 enum ph_status ph_blocks_scan(struct ph_blocks *blocks, struct ph_python *python,

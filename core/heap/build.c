@@ -24,6 +24,17 @@ void ph_builder_step(struct ph_builder *b)
         b->interrupted = true;
 }
 
+static void progress(const struct ph_builder *b, const char *phase, unsigned percent)
+{
+    if (b->host && b->host->progress)
+        b->host->progress(b->host->ctx, phase, percent);
+}
+
+void ph_builder_progress(const struct ph_builder *b, unsigned percent)
+{
+    progress(b, "finding objects", percent);
+}
+
 /* ---- adding one object ---- */
 
 static bool plausible_count(const struct ph_refcount *refs)
@@ -477,12 +488,6 @@ static bool make_arrays(struct ph_builder *b)
     return ok;
 }
 
-static void progress(const struct ph_builder *b, const char *phase, unsigned percent)
-{
-    if (b->host && b->host->progress)
-        b->host->progress(b->host->ctx, phase, percent);
-}
-
 static void find_header_forms(struct ph_builder *b)
 {
     const uint32_t gc = ph_python_gc_header_bytes(b->python);
@@ -534,13 +539,13 @@ static enum ph_status build(struct ph_builder *b, struct ph_error *err)
     b->failed =
         !heap->slot_ids || !heap->gc_counts || !ph_map_reserve(&heap->outside, OUTSIDE_FIRST);
     find_header_forms(b);
-    progress(b, "finding objects", 30);
+    ph_builder_progress(b, 30);
     b->reached = PH_OBJECT_REACHABLE;
     if (!b->failed) {
         ph_builder_add_tracked(b);
         ph_heap_roots(&heap->objects, ph_builder_follow_root, b);
         ph_builder_close(b);
-        progress(b, "finding objects", 80);
+        ph_builder_progress(b, 80);
         b->reached = 0;
         scan_unclaimed(b);
         scan_unclaimed_chunks(b);

@@ -108,6 +108,8 @@ static inline uint32_t ph_builder_random(uint64_t *state)
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(*state >> 33);
 }
+/* Show how far the search for objects has come. */
+void ph_builder_progress(const struct ph_builder *b, unsigned percent);
 /* Count one step of long work; b->interrupted tells whether the user wants no more. */
 void ph_builder_step(struct ph_builder *b);
 

@@ -92,6 +92,7 @@ struct share {
     struct ph_pieces pieces;
     struct ph_builder workers[PH_MOST_WORKERS];
     bool again; /* something waited to be followed */
+    bool swept; /* once, which takes nearly all of the time */
     bool stop;  /* one worker was interrupted, or ran out of memory */
 };
 
@@ -195,6 +196,8 @@ static void sweep(void *ctx, unsigned worker)
         const struct ph_run *run = run_of_slot(&b->heap->blocks, (uint32_t)(at * 64));
         for (; at < end; at++)
             any |= sweep_word(b, at, &run);
+        if (!share->swept)
+            ph_builder_progress(b, 40 + (unsigned)(end * 40 / share->pieces.count));
         if (!goes_on(share, b))
             return;
     }
@@ -274,6 +277,7 @@ static void work(struct share *share, unsigned workers)
         share->again = false;
         share->pieces = (struct ph_pieces){.count = words, .piece = PIECE};
         ph_parallel(workers, sweep, share);
+        share->swept = true;
     } while (share->again && !share->stop);
 }
 

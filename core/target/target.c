@@ -291,8 +291,20 @@ struct reading {
     struct ph_span *span;
     size_t first;            /* page */
     struct ph_pieces pieces; /* of the pages from there */
+    unsigned percent, end_percent;
     bool interrupted;
 };
+
+static void look_around(struct reading *r, uint64_t done)
+{
+    const struct ph_host *host = r->t->host;
+    if (ph_host_interrupted(host))
+        __atomic_store_n(&r->interrupted, true, __ATOMIC_RELAXED);
+    if (host && host->progress)
+        host->progress(host->ctx, "reading memory",
+                       r->percent +
+                           (unsigned)(done * (r->end_percent - r->percent) / r->pieces.count));
+}
 
 static void read_pieces(void *ctx, unsigned worker)
 {
@@ -300,8 +312,8 @@ static void read_pieces(void *ctx, unsigned worker)
     uint64_t at, end;
     while (!__atomic_load_n(&r->interrupted, __ATOMIC_RELAXED) &&
            ph_pieces_next(&r->pieces, &at, &end)) {
-        if (worker == 0 && ph_host_interrupted(r->t->host))
-            __atomic_store_n(&r->interrupted, true, __ATOMIC_RELAXED);
+        if (worker == 0)
+            look_around(r, at);
         size_t page = r->first + at, last = r->first + end;
         while (page < last) {
             size_t count = 0;
@@ -314,7 +326,8 @@ static void read_pieces(void *ctx, unsigned worker)
     }
 }
 
-bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end)
+bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end, unsigned percent,
+                          unsigned end_percent)
 {
     unsigned workers = ph_worker_count();
     struct ph_span *span = ph_span_at(t, start);
@@ -330,6 +343,8 @@ bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end)
         .span = span,
         .first = first,
         .pieces = {.count = last - first, .piece = NEXT_BLOCK_PAGES},
+        .percent = percent,
+        .end_percent = end_percent,
     };
     /* The first is read by one: it settles what is settled once for all. */
     if (span->states[first] == PH_PAGE_UNKNOWN)

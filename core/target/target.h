@@ -196,9 +196,10 @@ void ph_target_miss(void);
 bool ph_target_missed(void);
 
 /* Read what is not here yet of [start, end) with several workers, where that can be done, so that
- * the reads that follow need not wait; what cannot be read is left for them to find. False: the
- * user wants no more. */
-bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end);
+ * the reads that follow need not wait; what cannot be read is left for them to find. It is told as
+ * progress from one percentage to another. False: the user wants no more. */
+bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end, unsigned percent,
+                          unsigned end_percent);
 
 /* As many leading bytes from addr as can be viewed contiguously, at most max. *len may be 0 (NULL
  * returned). */

@@ -281,8 +281,8 @@ static void reading_ahead_changes_nothing_of_what_is_read(void **state)
     size_t count;
     const struct ph_region *regions = ph_target_regions(t, &count);
     for (size_t i = 0; i < count; i++)
-        assert_true(ph_target_read_ahead(t, regions[i].start, regions[i].end));
-    assert_true(ph_target_read_ahead(t, 0, UINT64_MAX));
+        assert_true(ph_target_read_ahead(t, regions[i].start, regions[i].end, 0, 100));
+    assert_true(ph_target_read_ahead(t, 0, UINT64_MAX, 0, 100));
     check_pattern(t, pid);
     ph_target_close(t);
     end_child(pid);
