@@ -200,6 +200,8 @@ static enum ph_memory_kind kind_of(const struct ph_owned *owned, enum ph_memory_
         return objects + 1;
     case PH_OWNER_INTERPRETER:
         return PH_MEMORY_INTERPRETER_STATE;
+    case PH_OWNER_TRACEMALLOC:
+        return PH_MEMORY_TRACEMALLOC;
     case PH_OWNER_NONE:
         break;
     }

@@ -10,7 +10,13 @@
 #include "analysis/memory.h"
 #include "heap/pymalloc.h"
 
-enum ph_owner_kind { PH_OWNER_NONE, PH_OWNER_OBJECT, PH_OWNER_BUFFER, PH_OWNER_INTERPRETER };
+enum ph_owner_kind {
+    PH_OWNER_NONE,
+    PH_OWNER_OBJECT,
+    PH_OWNER_BUFFER,
+    PH_OWNER_INTERPRETER,
+    PH_OWNER_TRACEMALLOC,
+};
 
 /* What a block in use is for. */
 struct ph_owned {

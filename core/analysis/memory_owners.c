@@ -1,5 +1,6 @@
 #include "analysis/memory_internal.h"
 
+#include "analysis/trace.h"
 #include "base/checked.h"
 
 enum { OBJECTS_A_LOOK = 1 << 14, MOST_STACK_CHUNKS = 1 << 16 };
@@ -98,8 +99,23 @@ static void own_interpreter(struct ph_explain *e)
         own(e, PH_OWNER_INTERPRETER, 0, e->arenas.items.items[i].entry, UINT32_MAX);
 }
 
+static void own_trace(void *ctx, ph_addr start, uint64_t bytes)
+{
+    own(ctx, PH_OWNER_TRACEMALLOC, 0, start, bytes);
+}
+
+static enum ph_status own_tracemalloc(struct ph_explain *e)
+{
+    const struct ph_python *python = e->heap->objects.python;
+    struct ph_tracemalloc tracemalloc;
+    uint64_t reported;
+    ph_tracemalloc_find(python, &tracemalloc);
+    return ph_trace_cost_visit(python, &tracemalloc, e->host, own_trace, e, &reported);
+}
+
 enum ph_status ph_memory_find_owners(struct ph_explain *e)
 {
     own_interpreter(e);
-    return own_objects(e);
+    enum ph_status status = own_tracemalloc(e);
+    return status ? status : own_objects(e);
 }

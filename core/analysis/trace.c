@@ -495,15 +495,15 @@ void ph_trace_sites_free(struct ph_trace_sites *sites)
 /* ---- its own cost ---- */
 
 struct cost {
-    const struct ph_heap *heap;
     const struct ph_python *python;
-    struct ph_trace_cost *sum;
+    ph_trace_own_fn own;
+    void *ctx;
+    uint64_t *reported;
 };
 
 static void add_allocation(const struct cost *c, ph_addr start, uint64_t bytes)
 {
-    c->sum->allocated += ph_heap_block_bytes(c->heap, start, bytes);
-    c->sum->blocks++;
+    c->own(c->ctx, start, bytes);
 }
 
 /* What an entry of a table holds besides itself; NULL for the table of domains. */
@@ -539,7 +539,7 @@ static enum ph_status add_table(const struct cost *c, const struct ph_hashtable 
     if (!table->address)
         return PH_OK;
     if (held) /* CPython forgets the table of domains */
-        c->sum->reported += ph_hashtable_bytes(c->python, table);
+        *c->reported += ph_hashtable_bytes(c->python, table);
     add_allocation(c, table->address, (uint64_t)c->python->layout.hashtable.size);
     add_allocation(c, table->buckets, table->bucket_count * ph_word_bytes(c->python));
     while (ph_hashtable_next(c->python, table, &walk, &entry)) {
@@ -566,13 +566,13 @@ static enum ph_status add_domains(const struct cost *c, const struct ph_hashtabl
     return status;
 }
 
-enum ph_status ph_trace_cost_measure(const struct ph_heap *heap,
-                                     const struct ph_tracemalloc *tracemalloc,
-                                     const struct ph_host *host, struct ph_trace_cost *out,
-                                     struct ph_error *err)
+enum ph_status ph_trace_cost_visit(const struct ph_python *python,
+                                   const struct ph_tracemalloc *tracemalloc,
+                                   const struct ph_host *host, ph_trace_own_fn own, void *ctx,
+                                   uint64_t *reported)
 {
-    *out = (struct ph_trace_cost){0};
-    struct cost c = {heap, heap->objects.python, out};
+    struct cost c = {python, own, ctx, reported};
+    *reported = 0;
     enum ph_status status = add_table(&c, &tracemalloc->traces, add_trace_data, host);
     if (!status)
         status = add_table(&c, &tracemalloc->tracebacks, add_traceback, host);
@@ -582,5 +582,29 @@ enum ph_status ph_trace_cost_measure(const struct ph_heap *heap,
         status = add_table(&c, &tracemalloc->domains, NULL, host);
     if (!status)
         status = add_domains(&c, &tracemalloc->domains, host);
+    return status;
+}
+
+struct allocated_sum {
+    const struct ph_heap *heap;
+    struct ph_trace_cost *sum;
+};
+
+static void add_allocated(void *ctx, ph_addr start, uint64_t bytes)
+{
+    const struct allocated_sum *s = ctx;
+    s->sum->allocated += ph_heap_block_bytes(s->heap, start, bytes);
+    s->sum->blocks++;
+}
+
+enum ph_status ph_trace_cost_measure(const struct ph_heap *heap,
+                                     const struct ph_tracemalloc *tracemalloc,
+                                     const struct ph_host *host, struct ph_trace_cost *out,
+                                     struct ph_error *err)
+{
+    struct allocated_sum s = {heap, out};
+    *out = (struct ph_trace_cost){0};
+    enum ph_status status = ph_trace_cost_visit(heap->objects.python, tracemalloc, host,
+                                                add_allocated, &s, &out->reported);
     return status ? fail(status, err) : PH_OK;
 }

@@ -117,6 +117,13 @@ struct ph_trace_cost {
     uint64_t blocks;    /* how many blocks of malloc these are */
 };
 
+/* Call own() for each block of memory that tracemalloc has for its tables, traces and tracebacks;
+ * *reported as above. */
+typedef void (*ph_trace_own_fn)(void *ctx, ph_addr start, uint64_t bytes);
+enum ph_status ph_trace_cost_visit(const struct ph_python *python,
+                                   const struct ph_tracemalloc *tracemalloc,
+                                   const struct ph_host *host, ph_trace_own_fn own, void *ctx,
+                                   uint64_t *reported) PH_MUST_USE;
 /* What tracemalloc's own tables take; all 0 where it is off. */
 enum ph_status ph_trace_cost_measure(const struct ph_heap *heap,
                                      const struct ph_tracemalloc *tracemalloc,

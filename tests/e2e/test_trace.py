@@ -122,6 +122,9 @@ def test_from_the_start(cli, some_python, tmp_path_factory, tmp_path):
     """Everything is traced, the interpreter's own start too."""
     process = start(some_python.variant("traced", {"PYTHONTRACEMALLOC": "25"}), "environment", tmp_path_factory)
     check_types(process.truth.data, check_sums(cli, process, tmp_path))
+    trace, memory = ask(cli, process, [["trace", "--json"], ["memory", "--json", "--limit", "0"]], tmp_path)
+    own = {row["name"]: row["bytes"] for row in memory["categories"]}["tracemalloc: tables and tracebacks"]
+    assert trace["tracemalloc"]["reported"] < own < trace["tracemalloc"]["allocated"]
     process.close()
 
 
