@@ -1,8 +1,8 @@
 """The heap that bench/run measures, of about N objects, and what can be asked about it from inside.
 
-    python3 workload.py N
+    python3 workload.py N [SECONDS]
 
-builds it, prints one line of JSON about it, and then, for each line of stdin that names a baseline, how many seconds
+builds it (and ages it so long: at random, objects are freed and others allocated in their place), prints one line of JSON about it, and then, for each line of stdin that names a baseline, how many seconds
 that took, or null where it is not available. Ends with stdin.
 
 Records as services have them: users with attributes, strings, numbers, a small dict, list and tuple; a doubly linked
@@ -74,8 +74,32 @@ class Heap:
         self.last = node
         return node
 
+    def renew(self, i):
+        """Free what a record holds, and allocate it anew."""
+        user, base = self.users[i], 1000003 + 16 * i
+        user.tags = ["common", "tag/%d/x" % i]
+        user.pos = (i + 0.5, i + 0.125)
+        user.props = {"id": base, "label": "label of %d" % i, "data": b"\x00data%d" % i}
+        user.score = i * 1.5 + 0.25
+        if i % 2 == 0:
+            self.extra[i // 2] = [{"k": "nested %d" % i, "up": user}, (user.name, self.last)]
+        if i % 8 == 0:
+            user.loop = [user]
+            user.loop.append(user.loop)
+
     def middle(self):
         return self.users[len(self.users) // 2]
+
+
+def age(heap, seconds):
+    """Records are renewed at random, and some are kept from being so for a while, so that holes move about."""
+    end, random = time.monotonic() + seconds, __import__("random").Random(1)
+    kept = collections.deque(maxlen=1000)
+    while time.monotonic() < end:
+        for _ in range(1000):
+            i = random.randrange(len(heap.users))
+            kept.append((heap.users[i].tags, heap.users[i].pos))
+            heap.renew(i)
 
 
 def count_types():
@@ -99,14 +123,29 @@ def objgraph_chain():
     objgraph.find_backref_chain(HEAP.middle(), objgraph.is_proper_module)
 
 
-BASELINES = {f.__name__: f for f in (count_types, sum_sizes, get_referrers, objgraph_types, objgraph_chain)}
+def guppy_heap():
+    sys.modules["guppy"].hpy().heap()
+
+
+def pympler_muppy():
+    muppy, summary = (importlib.import_module("pympler." + name) for name in ("muppy", "summary"))
+    summary.summarize(muppy.get_objects())
+
+
+def pympler_asizeof():
+    importlib.import_module("pympler.asizeof").asizeof(HEAP.users)
+
+
+BASELINES = {f.__name__: f for f in (count_types, sum_sizes, get_referrers, objgraph_types, objgraph_chain, guppy_heap,
+                                     pympler_muppy, pympler_asizeof)}
 
 
 def measure(name):
-    if name.startswith("objgraph"):
-        if not importlib.util.find_spec("objgraph"):
+    module = name.split("_")[0]
+    if module in ("objgraph", "guppy", "pympler"):
+        if not importlib.util.find_spec(module):
             return None
-        importlib.import_module("objgraph")  # not before it is asked for: it brings objects of its own
+        importlib.import_module(module)  # not before it is asked for: it brings objects of its own
     start = time.perf_counter()
     BASELINES[name]()
     return time.perf_counter() - start
@@ -126,6 +165,7 @@ if __name__ == "__main__":
     RECORDS = max(8, int(int(sys.argv[1]) / OBJECTS_A_RECORD))
     for number in range(RECORDS):
         HEAP.add_record(number)
+    age(HEAP, float(sys.argv[2]) if len(sys.argv) > 2 else 0)
     say({"pid": os.getpid(), "version": sys.version.split()[0], "users": RECORDS, "tracked": len(gc.get_objects()),
          "resident_bytes": resident_bytes(), "middle": hex(id(HEAP.middle()))})
     for line in sys.stdin:
