@@ -121,7 +121,7 @@ static void take_frozen(struct ph_builder *b, const struct share *share, ph_addr
         b->failed = true;
 }
 
-/* Follow what is pending, but for the last few, whose memory is still on its way. */
+/* Follow what is pending, until nothing is. */
 static void drain_frozen(struct ph_builder *b)
 {
     while (b->pending.count > 0 && !b->failed && !b->interrupted)
