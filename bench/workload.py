@@ -13,6 +13,7 @@ import gc
 import importlib.util
 import json
 import os
+import random
 import sys
 import time
 
@@ -44,26 +45,36 @@ class Node:
 class Heap:
     def __init__(self):
         self.users = []
+        self.nodes = []
         self.by_name = {}
         self.first = None
         self.last = None
         self.extra = []
 
     def add_record(self, i):
+        user = self.make_user(i)
+        node = self.add_node(user, user.uid + 1)
+        self.users.append(user)
+        self.nodes.append(node)
+        if i % 2 == 0:
+            self.extra.append(self.make_extra(i, user, node))
+
+    def make_user(self, i):
         base = 1000003 + 16 * i
         name = "user-%08d" % i
         properties = {"id": base, "label": "label of %d" % i, "data": b"\x00data%d" % i}
         user = User(name, base, i * 1.5 + 0.25, ["common", "tag/%d/x" % i], (i + 0.5, i + 0.125), properties)
-        node = self.add_node(user, base + 1)
-        self.users.append(user)
         self.by_name[name] = user
         if i % 4 == 0:
             user.groups = {base + 2, base + 3, base + 4}
-        if i % 2 == 0:
-            self.extra.append([{"k": "nested %d" % i, "up": user}, (name, node)])
         if i % 8 == 0:
             user.loop = [user]
             user.loop.append(user.loop)
+        return user
+
+    @staticmethod
+    def make_extra(i, user, node):
+        return [{"k": "nested %d" % i, "up": user}, (user.name, node)]
 
     def add_node(self, owner, weight):
         node = Node(self.last, owner, weight)
@@ -75,17 +86,15 @@ class Heap:
         return node
 
     def renew(self, i):
-        """Free what a record holds, and allocate it anew."""
-        user, base = self.users[i], 1000003 + 16 * i
-        user.tags = ["common", "tag/%d/x" % i]
-        user.pos = (i + 0.5, i + 0.125)
-        user.props = {"id": base, "label": "label of %d" % i, "data": b"\x00data%d" % i}
-        user.score = i * 1.5 + 0.25
-        if i % 2 == 0:
-            self.extra[i // 2] = [{"k": "nested %d" % i, "up": user}, (user.name, self.last)]
+        """Free a record, but for its node, and allocate it anew."""
+        old, node = self.users[i], self.nodes[i]
+        del self.by_name[old.name]
         if i % 8 == 0:
-            user.loop = [user]
-            user.loop.append(user.loop)
+            old.loop.clear()
+        self.users[i] = node.owner = self.make_user(i)
+        node.weight = self.users[i].uid + 1
+        if i % 2 == 0:
+            self.extra[i // 2] = self.make_extra(i, self.users[i], node)
 
     def middle(self):
         return self.users[len(self.users) // 2]
@@ -93,11 +102,11 @@ class Heap:
 
 def age(heap, seconds):
     """Records are renewed at random, and some are kept from being so for a while, so that holes move about."""
-    end, random = time.monotonic() + seconds, __import__("random").Random(1)
+    end, numbers = time.monotonic() + seconds, random.Random(1)
     kept = collections.deque(maxlen=1000)
     while time.monotonic() < end:
         for _ in range(1000):
-            i = random.randrange(len(heap.users))
+            i = numbers.randrange(len(heap.users))
             kept.append((heap.users[i].tags, heap.users[i].pos))
             heap.renew(i)
 
