@@ -11,6 +11,7 @@ enum {
     MAX_THREADS = 1000000,
     MAX_STATIC_TYPES = 1000,
     METATYPE_DEPTH = 8,
+    PTHREAD_BYTES = 1024,    /* of glibc's struct pthread, among which the thread's id is */
     MAX_DEBUG_OFFSETS = 128, /* words of the block */
     TPFLAGS_HEAPTYPE = 1 << 9,
     TPFLAGS_READY = 1 << 12,
@@ -261,6 +262,37 @@ static bool read_interpreters(struct ph_python *python)
     return true;
 }
 
+/* A thread's id as it knows it itself. */
+static uint64_t own_id(const struct ph_thread *thread)
+{
+    return thread->own_tid ? thread->own_tid : thread->tid;
+}
+
+/* The thread whose id glibc keeps in the struct that pthread_self() points to (nptl/descr.h: struct
+ * pthread): the only one of which a word near the beginning is the id. */
+static const struct ph_thread *find_by_pthread(const struct ph_python *python, ph_addr ident)
+{
+    size_t count, len;
+    const struct ph_thread *threads = ph_target_threads(python->target, &count), *found = NULL;
+    const uint8_t *at = ph_target_view_some(python->target, ident, PTHREAD_BYTES, &len);
+    uint64_t least = UINT64_MAX, most = 0;
+    for (size_t i = 0; i < count; i++) {
+        least = own_id(&threads[i]) < least ? own_id(&threads[i]) : least;
+        most = own_id(&threads[i]) > most ? own_id(&threads[i]) : most;
+    }
+    for (size_t offset = 0; at && offset + 4 <= len; offset += 4) {
+        uint32_t word = ph_load_u32(python, at + offset);
+        for (size_t i = 0; word >= least && word <= most && i < count; i++) {
+            if (word != own_id(&threads[i]))
+                continue;
+            if (found && found != &threads[i])
+                return NULL;
+            found = &threads[i];
+        }
+    }
+    return found;
+}
+
 /* The kernel's thread of a Python thread; NULL where none is known. pthread_self(), which Python
  * keeps, is the thread pointer; the id that it keeps (3.11 on) is that of the thread's own PID
  * namespace, and the forking thread's in a child that C code forked. */
@@ -274,11 +306,10 @@ static const struct ph_thread *find_kernel_thread(const struct ph_python *python
             return &threads[i];
     }
     for (size_t i = 0; i < count && thread->native_id; i++) {
-        uint64_t own = threads[i].own_tid ? threads[i].own_tid : threads[i].tid;
-        if (own == thread->native_id)
+        if (own_id(&threads[i]) == thread->native_id)
             return &threads[i];
     }
-    return NULL;
+    return thread->native_id ? NULL : find_by_pthread(python, thread->ident);
 }
 
 static bool read_threads(struct ph_python *python)

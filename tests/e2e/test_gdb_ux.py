@@ -22,7 +22,7 @@ def test_own_help(gdb, newest_zoo):
 
 
 def test_completion(gdb, newest_zoo):
-    (commands, prefix), _ = gdb.session(newest_zoo, ["complete py-heap t", "complete py-hea"])
+    (commands, prefix), _ = gdb.session(newest_zoo, ["complete py-heap to", "complete py-hea"])
     assert commands.split() == ["py-heap", "top"]
     assert "py-heap" in prefix.split()
 
