@@ -105,7 +105,7 @@ static bool read_regions(struct ph_python *python)
 {
     enum { PERCENT = 30 }; /* of what a snapshot takes */
     const struct ph_region *region;
-    uint64_t total = 0, done = 0;
+    uint64_t total = 1, done = 0; /* never nothing, to divide by */
     for (size_t i = 0; (region = ph_blocks_region(python, &i)) != NULL;)
         total += ph_region_is_vast(region) ? 0 : region->end - region->start;
     for (size_t i = 0; (region = ph_blocks_region(python, &i)) != NULL;) {
