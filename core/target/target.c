@@ -363,11 +363,12 @@ bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end, unsig
 
 static _Thread_local bool missed;
 
-/* Nothing can be remembered any more from here on. */
+/* Nothing can be remembered any more from here on. Where no regions are known, spans are mostly
+ * address space in which nothing is, and what was read before has to do. */
 void ph_target_freeze(struct ph_target *t)
 {
     const ph_addr window_bytes = (ph_addr)1 << PH_TARGET_WINDOW_SHIFT;
-    for (uint32_t i = 0; i < t->spans.count; i++) {
+    for (uint32_t i = 0; t->info.lists_regions && i < t->spans.count; i++) {
         const struct ph_span *span = &t->spans.items[i];
         size_t end = span->bytes ? ph_span_page_count(span) : 0;
         for (size_t page = 0; page < end;) {
