@@ -9,6 +9,7 @@
 /* How much is read at once where nothing near was read before, and where the page before was: those
  * who go on get large blocks, and a look at one object in a far corner does not cost a MiB. */
 enum { FIRST_BLOCK_PAGES = 16, NEXT_BLOCK_PAGES = 256 };
+#define VAST_SPAN_BYTES ((ph_addr)256 << 30)
 
 /* ---- Life ---- */
 
@@ -363,14 +364,15 @@ bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end, unsig
 
 static _Thread_local bool missed;
 
-/* Nothing can be remembered any more from here on. Where no regions are known, spans are mostly
- * address space in which nothing is, and what was read before has to do. */
+/* Nothing can be remembered any more from here on. Vast spans are mostly address space in which
+ * nothing is; there, what was remembered before has to do. */
 void ph_target_freeze(struct ph_target *t)
 {
     const ph_addr window_bytes = (ph_addr)1 << PH_TARGET_WINDOW_SHIFT;
-    for (uint32_t i = 0; t->info.lists_regions && i < t->spans.count; i++) {
+    for (uint32_t i = 0; i < t->spans.count; i++) {
         const struct ph_span *span = &t->spans.items[i];
-        size_t end = span->bytes ? ph_span_page_count(span) : 0;
+        bool is_vast = span->end - span->start > VAST_SPAN_BYTES;
+        size_t end = span->bytes && !is_vast ? ph_span_page_count(span) : 0;
         for (size_t page = 0; page < end;) {
             ph_addr addr = ph_max(ph_span_page_address(span, page), span->start);
             if (span->states[page] == PH_PAGE_HERE) {
