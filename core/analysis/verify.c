@@ -217,8 +217,7 @@ static void check_object(struct ph_verifier *v, uint32_t id)
 
 static void progress(const struct ph_verifier *v, unsigned percent)
 {
-    if (v->host && v->host->progress)
-        v->host->progress(v->host->ctx, percent < 100 ? "verifying" : NULL, percent);
+    ph_host_progress(v->host, percent < 100 ? "verifying" : NULL, percent);
 }
 
 static void check_objects(struct ph_verifier *v)

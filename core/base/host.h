@@ -33,4 +33,11 @@ static inline bool ph_host_interrupted(const struct ph_host *host)
     return host && host->interrupted && host->interrupted(host->ctx);
 }
 
+/* Show how far long work has come, where the host can; phase NULL clears the line. */
+static inline void ph_host_progress(const struct ph_host *host, const char *phase, unsigned percent)
+{
+    if (host && host->progress)
+        host->progress(host->ctx, phase, percent);
+}
+
 #endif

@@ -20,6 +20,12 @@ unsigned ph_worker_count(void)
     return count < 1 ? 1 : count > PH_MOST_WORKERS ? PH_MOST_WORKERS : (unsigned)count;
 }
 
+unsigned ph_workers_for(uint64_t count)
+{
+    enum { WORTH_SHARING = 1 << 14 };
+    return count < WORTH_SHARING ? 1 : ph_worker_count();
+}
+
 static void *run(void *arg)
 {
     const struct worker *w = arg;

@@ -18,6 +18,8 @@ enum { PH_MOST_WORKERS = 8 };
 /* How many workers are of use here: the processors that this process may run on, but never more
  * than PH_MOST_WORKERS. */
 unsigned ph_worker_count(void);
+/* How many for so many objects: of few, one is as fast. */
+unsigned ph_workers_for(uint64_t count);
 
 /* Call work(ctx, 0) here and work(ctx, 1) to work(ctx, workers - 1) in threads, and come back when
  * all have. Where a thread cannot be had, its call is made here, after the others. Signals go to

@@ -123,9 +123,9 @@ static bool find_semidominators(struct search *s)
         s->semi[n] = least;
         if (interrupted(s, n))
             return false;
-        if (n % NODES_A_LOOK == 0 && s->host && s->host->progress)
-            s->host->progress(s->host->ctx, "finding dominators",
-                              (unsigned)((uint64_t)(s->reached - n) * 100 / s->reached));
+        if (n % NODES_A_LOOK == 0)
+            ph_host_progress(s->host, "finding dominators",
+                             (unsigned)((uint64_t)(s->reached - n) * 100 / s->reached));
     }
     return true;
 }

@@ -584,12 +584,6 @@ static enum ph_status fail(struct ph_error *err, enum ph_status status)
                    status == PH_INTERRUPTED ? "interrupted" : "out of memory for the graph");
 }
 
-static void end_progress(const struct ph_host *host)
-{
-    if (host && host->progress)
-        host->progress(host->ctx, NULL, 0);
-}
-
 enum ph_status ph_graph_build(struct ph_heap *heap, const struct ph_host *host,
                               struct ph_graph **out, struct ph_error *err)
 {
@@ -599,7 +593,7 @@ enum ph_status ph_graph_build(struct ph_heap *heap, const struct ph_host *host,
     b.graph->heap = heap;
     b.graph->root = heap->count;
     enum ph_status status = build(&b);
-    end_progress(host);
+    ph_host_progress(host, NULL, 0);
     free(b.targets.items);
     ph_array_free(&b.doubts);
     if (status) {
@@ -652,8 +646,7 @@ enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *ho
 {
     if (graph->retained)
         return PH_OK;
-    if (host && host->progress)
-        host->progress(host->ctx, "finding dominators", 0);
+    ph_host_progress(host, "finding dominators", 0);
     enum ph_status status =
         ph_dominators_find(&graph->out, &graph->in, graph->root, host, &graph->dominators);
     size_t nodes = (size_t)graph->root + 1;
@@ -664,7 +657,7 @@ enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *ho
         graph->retained_objects = ph_calloc(nodes, sizeof *graph->retained_objects);
         status = graph->retained && graph->retained_objects ? add_up(graph, host) : PH_NO_MEMORY;
     }
-    end_progress(host);
+    ph_host_progress(host, NULL, 0);
     if (!status)
         return PH_OK;
     free(graph->retained);

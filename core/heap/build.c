@@ -24,15 +24,9 @@ void ph_builder_step(struct ph_builder *b)
         b->interrupted = true;
 }
 
-static void progress(const struct ph_builder *b, const char *phase, unsigned percent)
-{
-    if (b->host && b->host->progress)
-        b->host->progress(b->host->ctx, phase, percent);
-}
-
 void ph_builder_progress(const struct ph_builder *b, unsigned percent)
 {
-    progress(b, "finding objects", percent);
+    ph_host_progress(b->host, "finding objects", percent);
 }
 
 /* ---- adding one object ---- */
@@ -519,7 +513,7 @@ static enum ph_status build(struct ph_builder *b, struct ph_error *err)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     if (b->python->version_is_a_guess)
         ask_sys_for_version(&heap->objects);
-    progress(b, "reading memory", 0);
+    ph_host_progress(b->host, "reading memory", 0);
     enum ph_status status = ph_blocks_scan(&heap->blocks, b->python, b->host, err);
     if (status)
         return status;
@@ -567,7 +561,7 @@ enum ph_status ph_heap_build(struct ph_python *python, const struct ph_host *hos
     if (!b.heap)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     enum ph_status status = build(&b, err);
-    progress(&b, NULL, 0);
+    ph_host_progress(host, NULL, 0);
     ph_array_free(&b.pending);
     ph_array_free(&b.outside);
     if (status)

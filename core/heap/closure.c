@@ -2,9 +2,8 @@
 #include "heap/builder.h"
 
 enum {
-    PIECE = 1 << 10,         /* what a worker takes at once */
-    WORTH_SHARING = 1 << 14, /* with fewer, several workers are of no use */
-    SAMPLED = 256,           /* one of so many is looked at before several workers begin */
+    PIECE = 1 << 10, /* what a worker takes at once */
+    SAMPLED = 256,   /* one of so many is looked at before several workers begin */
 };
 
 /* ---- one object's references ---- */
@@ -291,9 +290,9 @@ static void take_all(struct ph_builder *b, const struct ph_addresses *given, ph_
 void ph_builder_share(struct ph_builder *b, struct ph_addresses *given, ph_take_fn take,
                       unsigned flags)
 {
-    unsigned workers = ph_worker_count();
+    unsigned workers = ph_workers_for(given->count);
     /* malloc's chunks are claimed without care for others. */
-    if (workers == 1 || given->count < WORTH_SHARING || b->heap->chunks.starts.count) {
+    if (workers == 1 || b->heap->chunks.starts.count) {
         take_all(b, given, take, flags);
         return;
     }
@@ -337,7 +336,7 @@ static void follow_pending(struct ph_builder *b)
 
 void ph_builder_close(struct ph_builder *b)
 {
-    if (b->pending.count >= WORTH_SHARING) {
+    if (ph_workers_for(b->pending.count) > 1) {
         struct ph_addresses given = b->pending;
         b->pending = (struct ph_addresses){0};
         ph_builder_share(b, &given, take_pending, 0);

@@ -3,13 +3,10 @@
 #include "base/parallel.h"
 
 enum {
-    WORTH_SHARING = 1 << 14, /* of fewer objects, one worker is as fast */
     MEASURED_AT_ONCE = 1 << 12,
+    CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
 };
 #define NOT_MEASURED UINT32_MAX
-enum {
-    CHUNK_SLACK = 8192
-}; /* a chunk is not more than this, or a quarter, larger than asked for */
 
 void ph_heap_destroy(struct ph_heap *heap)
 {
@@ -160,9 +157,9 @@ static void look_around(struct shared_work *shared, uint64_t done)
     const struct ph_host *host = shared->host;
     if (ph_host_interrupted(host))
         __atomic_store_n(&shared->interrupted, true, __ATOMIC_RELAXED);
-    if (shared->sharing->phase && host && host->progress)
-        host->progress(host->ctx, shared->sharing->phase,
-                       (unsigned)(done * 100 / shared->pieces.count));
+    if (shared->sharing->phase)
+        ph_host_progress(host, shared->sharing->phase,
+                         (unsigned)(done * 100 / shared->pieces.count));
 }
 
 static void take_pieces(void *ctx, unsigned worker)
@@ -199,7 +196,7 @@ enum ph_status ph_heap_share(struct ph_heap *heap, const struct ph_sharing *shar
                              const struct ph_host *host)
 {
     struct ph_target *target = heap->objects.python->target;
-    unsigned workers = heap->count < WORTH_SHARING ? 1 : ph_worker_count();
+    unsigned workers = ph_workers_for(heap->count);
     struct shared_work shared = {
         .sharing = sharing,
         .host = host,
@@ -219,6 +216,8 @@ enum ph_status ph_heap_share(struct ph_heap *heap, const struct ph_sharing *shar
             take_missed(&shared, i);
     }
     free(shared.missed);
+    if (sharing->phase)
+        ph_host_progress(host, NULL, 0);
     return shared.interrupted ? PH_INTERRUPTED : PH_OK;
 }
 

@@ -301,10 +301,9 @@ static void look_around(struct reading *r, uint64_t done)
     const struct ph_host *host = r->t->host;
     if (ph_host_interrupted(host))
         __atomic_store_n(&r->interrupted, true, __ATOMIC_RELAXED);
-    if (host && host->progress)
-        host->progress(host->ctx, "reading memory",
-                       r->percent +
-                           (unsigned)(done * (r->end_percent - r->percent) / r->pieces.count));
+    ph_host_progress(host, "reading memory",
+                     r->percent +
+                         (unsigned)(done * (r->end_percent - r->percent) / r->pieces.count));
 }
 
 static void read_pieces(void *ctx, unsigned worker)
