@@ -11,6 +11,7 @@ uint8_t *ph_blocks_add(struct ph_blocks *blocks, struct ph_run run, bool *damage
     if (*damaged || !ph_array_reserve(&blocks->slots, (uint64_t)slots + run.block_count))
         return NULL;
     run.first_slot = slots;
+    run.first_group = blocks->group_count;
     run.inverse = run.block_bytes > 1 && run.block_bytes <= LARGEST_INVERTED
                       ? (uint32_t)(((1ull << 32) + run.block_bytes - 1) / run.block_bytes)
                       : 0;
@@ -19,6 +20,7 @@ uint8_t *ph_blocks_add(struct ph_blocks *blocks, struct ph_run run, bool *damage
     memset(blocks->slots.items + slots, PH_SLOT_USED, run.block_count);
     blocks->slots.count += run.block_count;
     blocks->used_count += run.block_count;
+    blocks->group_count += (run.block_count + PH_GROUP_BLOCKS - 1) / PH_GROUP_BLOCKS;
     return blocks->slots.items + slots;
 }
 

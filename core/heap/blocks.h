@@ -31,11 +31,15 @@ enum ph_run_use {
     PH_RUN_GC_MANAGED, /* GC objects behind two words for __dict__ and weak references */
 };
 
+enum { PH_GROUP_BLOCKS = 64 };
+
 struct ph_run {
     ph_addr start; /* of its first block */
     uint64_t block_bytes;
     uint32_t inverse;    /* 2^32 / block_bytes, rounded up, where that divides exactly; else 0 */
     uint32_t first_slot; /* number of its first block */
+    uint32_t
+        first_group; /* number of its first 64 blocks, of which the last group may have fewer */
     uint32_t block_count;
     enum ph_run_use use;
     bool damaged; /* mimalloc: its free lists contradict its count of used blocks */
@@ -61,6 +65,7 @@ struct ph_blocks {
     uint64_t segment_bytes;               /* they begin at multiples of it */
     bool are_mimalloc;                    /* else pymalloc's */
     uint32_t used_count;                  /* blocks in use */
+    uint32_t group_count;                 /* of up to PH_GROUP_BLOCKS blocks, over all runs */
     uint32_t step_bytes;       /* no two runs begin or end within one step: a power of two */
     uint32_t step_shift;       /* its logarithm, set with the index */
     uint64_t unsearched_bytes; /* of mappings too vast to be a heap, such as a sanitizer's shadow */

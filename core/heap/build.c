@@ -103,15 +103,19 @@ static void follow_later(struct ph_builder *b, ph_addr address, uint32_t slot)
         push(b, address);
 }
 
+static void set_cell(struct ph_builder *b, uint32_t slot, unsigned to)
+{
+    __atomic_store_n(&b->heap->blocks.slots.items[slot], (uint8_t)to, __ATOMIC_RELAXED);
+}
+
 /* Change a cell from what it was seen to be. False where another worker was faster; *cell is then
  * what it is now. */
 static bool change_cell(struct ph_builder *b, uint32_t slot, uint8_t *cell, unsigned to)
 {
-    uint8_t *at = &b->heap->blocks.slots.items[slot];
     if (b->is_worker)
-        return __atomic_compare_exchange_n(at, cell, (uint8_t)to, false, __ATOMIC_RELAXED,
-                                           __ATOMIC_RELAXED);
-    *at = (uint8_t)to;
+        return __atomic_compare_exchange_n(&b->heap->blocks.slots.items[slot], cell, (uint8_t)to,
+                                           false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    set_cell(b, slot, to);
     return true;
 }
 
@@ -165,6 +169,13 @@ static uint8_t cell_flags(unsigned cell)
     return (uint8_t)flags;
 }
 
+/* Nothing is to be followed from what a block holds, and no list of the collector can have it:
+ * whoever else adds it at the same time writes the same, and needs not wait. */
+static bool is_plain(const struct ph_builder *b, unsigned form)
+{
+    return form == (PH_CELL_LEAF | 1 << PH_CELL_FORM_SHIFT) && b->header_count == PH_HEADER_FORMS;
+}
+
 static enum ph_added add_in_block(struct ph_builder *b, const struct ph_run *run, ph_addr address,
                                   unsigned flags)
 {
@@ -178,6 +189,10 @@ static enum ph_added add_in_block(struct ph_builder *b, const struct ph_run *run
         unsigned form = form_in_block(b, run, address, offset, cell);
         if (!form)
             return PH_NOT_ADDED;
+        if (is_plain(b, form)) {
+            set_cell(b, slot, PH_SLOT_OBJECT | (form & PH_CELL_FORM) | bits);
+            return PH_ADDED;
+        }
         if (change_cell(b, slot, &cell, PH_SLOT_OBJECT | (form & PH_CELL_FORM) | bits)) {
             if (!(form & PH_CELL_LEAF))
                 follow_later(b, address, slot);
@@ -284,7 +299,7 @@ static void scan_unclaimed(struct ph_builder *b)
 static bool holds_object(const struct ph_builder *b, ph_addr block, uint64_t bytes)
 {
     for (uint32_t h = 0; h < b->header_count; h++) {
-        uint64_t offset = b->heap->allocator.prefix_bytes + b->headers[h];
+        uint64_t offset = b->heap->offsets[h];
         if (offset < bytes && ph_map_find(&b->heap->outside, block + offset, NULL))
             return true;
     }
@@ -382,30 +397,46 @@ static uint32_t type_id_at(const struct ph_builder *b, ph_addr address)
     return known ? known - 1 : 0;
 }
 
-static void number_run(const struct numbering *n, const struct ph_run *run, uint32_t id)
+/* Give the objects of some blocks their ids, the first of which is `id`; and the next id. */
+static uint32_t number_group(const struct numbering *n, const struct ph_run *run, uint32_t first,
+                             uint32_t end, uint32_t id)
 {
     struct ph_heap *heap = n->b->heap;
-    for (uint32_t slot = run->first_slot; slot < run->first_slot + run->block_count; slot++) {
-        unsigned cell = heap->blocks.slots.items[slot];
-        heap->blocks.slots.items[slot] = (uint8_t)ph_cell_state(cell);
-        heap->slot_ids[slot] = PH_NO_OBJECT;
+    struct ph_group group = {.first_id = id};
+    for (uint32_t block = first; block < end; block++) {
+        uint8_t *slot = &heap->blocks.slots.items[run->first_slot + block];
+        unsigned cell = *slot;
+        *slot = (uint8_t)ph_cell_state(cell);
         if (ph_cell_state(cell) != PH_SLOT_OBJECT)
             continue;
         uint8_t flags = cell_flags(cell);
-        unsigned form = (cell & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT;
-        ph_addr address = ph_run_block_address(run, slot) + heap->allocator.prefix_bytes +
-                          n->b->headers[form - 1];
+        uint64_t form = ((cell & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT) - 1;
+        ph_addr address = run->start + block * run->block_bytes + heap->offsets[form];
         uint32_t type_id = type_id_at(n->b, address);
         if (n->collecting != UINT32_MAX &&
             is_collected(n->b, heap->objects.types.items[type_id], address, flags)) {
             flags |= PH_OBJECT_TRACKED | PH_OBJECT_COLLECTED;
             ph_builder_count_collected(n->b, n->collecting, 1);
         }
-        heap->slot_ids[slot] = id;
+        group.objects |= (uint64_t)1 << (block - first);
+        group.forms[0] |= (form & 1) << (block - first);
+        group.forms[1] |= form >> 1 << (block - first);
         heap->addresses[id] = address;
         heap->type_ids[id] = type_id;
         heap->flags[id] = flags;
         id++;
+    }
+    heap->groups[run->first_group + first / PH_GROUP_BLOCKS] = group;
+    return id;
+}
+
+static void number_run(const struct numbering *n, const struct ph_run *run, uint32_t id)
+{
+    for (uint32_t first = 0, end; first < run->block_count; first = end) {
+        end = first + PH_GROUP_BLOCKS;
+        if (end > run->block_count)
+            end = run->block_count;
+        id = number_group(n, run, first, end, id);
     }
 }
 
@@ -489,6 +520,8 @@ static void find_header_forms(struct ph_builder *b)
     if (gc)
         b->headers[b->header_count++] = gc;
     b->headers[b->header_count++] = gc + 2 * ph_word_bytes(b->python);
+    for (uint32_t form = 0; form < b->header_count; form++)
+        b->heap->offsets[form] = b->heap->allocator.prefix_bytes + b->headers[form];
 }
 
 /* Where nothing told the exact version before objects could be read, sys.hexversion does. */
@@ -528,10 +561,9 @@ static enum ph_status build(struct ph_builder *b, struct ph_error *err)
         status = ph_chunks_scan(&heap->chunks, b->python, b->host, err);
     if (status)
         return status;
-    heap->slot_ids = ph_malloc(heap->blocks.slots.count * sizeof *heap->slot_ids);
+    heap->groups = ph_malloc(heap->blocks.group_count * sizeof *heap->groups);
     heap->gc_counts = ph_calloc(b->python->interpreters.count, sizeof *heap->gc_counts);
-    b->failed =
-        !heap->slot_ids || !heap->gc_counts || !ph_map_reserve(&heap->outside, OUTSIDE_FIRST);
+    b->failed = !heap->groups || !heap->gc_counts || !ph_map_reserve(&heap->outside, OUTSIDE_FIRST);
     find_header_forms(b);
     ph_builder_progress(b, 30);
     b->reached = PH_OBJECT_REACHABLE;

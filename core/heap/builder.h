@@ -46,9 +46,6 @@ static inline enum ph_slot_state ph_cell_state(unsigned cell)
     return (enum ph_slot_state)(cell & PH_CELL_STATE);
 }
 
-/* What may lie in a block before an object: nothing, a GC header, and the managed words too. */
-enum { PH_HEADER_FORMS = 3 };
-
 /* What lasts only while the snapshot is built. While several workers are busy each has a copy: the
  * arrays that they share do not grow meanwhile, and the target is frozen. */
 struct ph_builder {

@@ -176,8 +176,7 @@ static bool sweep_word(struct ph_builder *b, uint64_t word, const struct ph_run 
             (*run)++;
         unsigned form = (ph_builder_cell(b, slot) & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT;
         b->todo_from = slot;
-        follow_frozen(b, ph_run_block_address(*run, slot) + b->heap->allocator.prefix_bytes +
-                             b->headers[form - 1]);
+        follow_frozen(b, ph_run_block_address(*run, slot) + b->heap->offsets[form - 1]);
         drain_frozen(b);
     }
     return bits;

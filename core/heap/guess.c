@@ -37,7 +37,7 @@ static uint8_t guess_block(struct ph_builder *b, struct type_cache *cache, const
 {
     const struct ph_layout *L = &b->python->layout;
     for (uint32_t h = 0; h < b->header_count; h++) {
-        uint64_t offset = b->heap->allocator.prefix_bytes + b->headers[h];
+        uint64_t offset = b->heap->offsets[h];
         if (offset + (uint64_t)L->object.size > size)
             continue;
         const uint8_t *object = block + offset;

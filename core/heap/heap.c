@@ -19,7 +19,7 @@ void ph_heap_destroy(struct ph_heap *heap)
     free(heap->addresses);
     free(heap->type_ids);
     free(heap->flags);
-    free(heap->slot_ids);
+    free(heap->groups);
     free(heap->sizes);
     free(heap->allocations);
     free(heap->leads);
@@ -29,16 +29,35 @@ void ph_heap_destroy(struct ph_heap *heap)
 
 /* ---- questions ---- */
 
+/* Few processors that programs are built for are sure to have an instruction for it. */
+static uint32_t count_bits(uint64_t bits)
+{
+    bits -= bits >> 1 & 0x5555555555555555;
+    bits = (bits & 0x3333333333333333) + (bits >> 2 & 0x3333333333333333);
+    bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    return (uint32_t)(bits * 0x0101010101010101 >> 56);
+}
+
+static uint32_t find_in_run(const struct ph_heap *heap, const struct ph_run *run, ph_addr address)
+{
+    uint32_t slot;
+    uint64_t offset;
+    if (!ph_run_block(run, address, &slot, &offset))
+        return PH_NO_OBJECT;
+    uint32_t block = slot - run->first_slot, bit = block % PH_GROUP_BLOCKS;
+    const struct ph_group *group = &heap->groups[run->first_group + block / PH_GROUP_BLOCKS];
+    uint64_t form = (group->forms[0] >> bit & 1) | (group->forms[1] >> bit & 1) << 1;
+    if (!(group->objects >> bit & 1) || offset != heap->offsets[form])
+        return PH_NO_OBJECT;
+    return group->first_id + count_bits(group->objects & (((uint64_t)1 << bit) - 1));
+}
+
 uint32_t ph_heap_find(const struct ph_heap *heap, ph_addr address)
 {
     const struct ph_run *run = ph_blocks_find(&heap->blocks, address);
-    uint32_t slot, id = PH_NO_OBJECT;
-    uint64_t offset;
-    if (run) {
-        if (ph_run_block(run, address, &slot, &offset))
-            id = heap->slot_ids[slot];
-        return id != PH_NO_OBJECT && heap->addresses[id] == address ? id : PH_NO_OBJECT;
-    }
+    if (run)
+        return find_in_run(heap, run, address);
+    uint32_t id;
     return ph_map_find(&heap->outside, address, &id) ? id : PH_NO_OBJECT;
 }
 
@@ -63,16 +82,12 @@ void ph_heap_summary(struct ph_heap *heap, uint32_t id, uint64_t max_chars, stru
 
 /* ---- sizes ---- */
 
-static uint64_t find_size(struct ph_heap *heap, uint32_t id)
-{
-    struct ph_object o;
-    return ph_heap_open(heap, id, &o) ? ph_object_sizeof(&heap->objects, &o) : 0;
-}
-
 uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id)
 {
-    bool known = heap->sizes && heap->sizes[id] != NOT_MEASURED;
-    return known ? heap->sizes[id] : find_size(heap, id);
+    struct ph_object o;
+    if (heap->sizes && heap->sizes[id] != NOT_MEASURED)
+        return heap->sizes[id];
+    return ph_heap_open(heap, id, &o) ? ph_object_sizeof(&heap->objects, &o) : 0;
 }
 
 uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t bytes)
@@ -118,28 +133,27 @@ static bool lies_in_block_of_many(const struct ph_heap *heap, const struct ph_ob
            (family == &ph_family_py2_int || family == &ph_family_float);
 }
 
-static uint64_t find_allocated(struct ph_heap *heap, uint32_t id)
+static uint64_t find_allocated(struct ph_heap *heap, uint32_t id, const struct ph_object *o)
 {
-    struct ph_object o;
-    if (!ph_heap_open(heap, id, &o))
-        return 0;
     struct allocated_sum sum = {.heap = heap};
-    ph_object_buffers(&heap->objects, &o, &(struct ph_buffer_visitor){add_buffer, &sum});
-    ph_addr block = o.address - o.type->header_bytes;
+    ph_object_buffers(&heap->objects, o, &(struct ph_buffer_visitor){add_buffer, &sum});
+    ph_addr block = o->address - o->type->header_bytes;
     if (heap->flags[id] & PH_OBJECT_IN_BLOCK)
         sum.bytes += ph_blocks_find(&heap->blocks, block)->block_bytes;
-    else if (lies_in_block_of_many(heap, &o))
-        sum.bytes += o.type->basicsize;
-    else if (!ph_heap_is_static(heap, o.address))
+    else if (lies_in_block_of_many(heap, o))
+        sum.bytes += o->type->basicsize;
+    else if (!ph_heap_is_static(heap, o->address))
         sum.bytes += ph_heap_block_bytes(
-            heap, block, ph_object_own_bytes(&heap->objects, &o) + o.type->header_bytes);
+            heap, block, ph_object_own_bytes(&heap->objects, o) + o->type->header_bytes);
     return sum.bytes;
 }
 
 uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
 {
-    bool known = heap->allocations && heap->allocations[id] != NOT_MEASURED;
-    return known ? heap->allocations[id] : find_allocated(heap, id);
+    struct ph_object o;
+    if (heap->allocations && heap->allocations[id] != NOT_MEASURED)
+        return heap->allocations[id];
+    return ph_heap_open(heap, id, &o) ? find_allocated(heap, id, &o) : 0;
 }
 
 /* ---- all objects, by several workers ---- */
@@ -221,53 +235,55 @@ enum ph_status ph_heap_share(struct ph_heap *heap, const struct ph_sharing *shar
     return shared.interrupted ? PH_INTERRUPTED : PH_OK;
 }
 
-static void measure(struct ph_heap *heap, uint32_t *numbers,
-                    uint64_t (*find)(struct ph_heap *heap, uint32_t id), uint32_t first,
-                    uint32_t end)
+/* What is to be found in one pass, for each object is fetched once; NULL: it is not. */
+struct measuring {
+    struct ph_heap *heap;
+    uint32_t *sizes, *allocations;
+};
+
+static uint32_t measured(uint64_t bytes)
 {
+    return bytes < NOT_MEASURED ? (uint32_t)bytes : NOT_MEASURED;
+}
+
+static void measure(void *ctx, uint32_t first, uint32_t end)
+{
+    const struct measuring *m = ctx;
+    struct ph_heap *heap = m->heap;
     for (uint32_t id = first; id < end; id++) {
-        uint64_t number = find(heap, id);
-        numbers[id] = number < NOT_MEASURED ? (uint32_t)number : NOT_MEASURED;
+        struct ph_object o;
+        bool here = ph_heap_open(heap, id, &o);
+        if (m->sizes)
+            m->sizes[id] = here ? measured(ph_object_sizeof(&heap->objects, &o)) : 0;
+        if (m->allocations)
+            m->allocations[id] = here ? measured(find_allocated(heap, id, &o)) : 0;
     }
-}
-
-static void measure_sizes(void *ctx, uint32_t first, uint32_t end)
-{
-    struct ph_heap *heap = ctx;
-    measure(heap, heap->sizes, find_size, first, end);
-}
-
-static void measure_allocations(void *ctx, uint32_t first, uint32_t end)
-{
-    struct ph_heap *heap = ctx;
-    measure(heap, heap->allocations, find_allocated, first, end);
-}
-
-static enum ph_status fill(struct ph_heap *heap, uint32_t **numbers,
-                           void (*work)(void *ctx, uint32_t first, uint32_t end),
-                           const struct ph_host *host)
-{
-    const struct ph_sharing sharing = {.piece_ids = MEASURED_AT_ONCE, .work = work, .ctx = heap};
-    if (*numbers)
-        return PH_OK;
-    *numbers = ph_malloc((size_t)heap->count * sizeof **numbers);
-    enum ph_status status = *numbers ? ph_heap_share(heap, &sharing, host) : PH_NO_MEMORY;
-    if (status) {
-        free(*numbers);
-        *numbers = NULL;
-    }
-    return status;
 }
 
 enum ph_status ph_heap_measure(struct ph_heap *heap, bool with_allocated,
                                const struct ph_host *host, struct ph_error *err)
 {
-    enum ph_status status = fill(heap, &heap->sizes, measure_sizes, host);
-    if (!status && with_allocated)
-        status = fill(heap, &heap->allocations, measure_allocations, host);
-    if (!status)
+    struct measuring m = {.heap = heap};
+    const struct ph_sharing sharing = {.piece_ids = MEASURED_AT_ONCE, .work = measure, .ctx = &m};
+    const size_t bytes = (size_t)heap->count * sizeof(uint32_t);
+    bool sizes = !heap->sizes, allocations = with_allocated && !heap->allocations;
+    if (!sizes && !allocations)
         return PH_OK;
-    return ph_fail(err, status, status == PH_INTERRUPTED ? "interrupted" : "out of memory");
+    m.sizes = sizes ? ph_malloc(bytes) : NULL;
+    m.allocations = allocations ? ph_malloc(bytes) : NULL;
+    enum ph_status status = PH_NO_MEMORY;
+    if ((m.sizes || !sizes) && (m.allocations || !allocations))
+        status = ph_heap_share(heap, &sharing, host);
+    if (status) {
+        free(m.sizes);
+        free(m.allocations);
+        return ph_fail(err, status, status == PH_INTERRUPTED ? "interrupted" : "out of memory");
+    }
+    if (sizes)
+        heap->sizes = m.sizes;
+    if (allocations)
+        heap->allocations = m.allocations;
+    return PH_OK;
 }
 
 /* ---- references ---- */

@@ -33,20 +33,33 @@ struct ph_gc_counts {
     uint64_t collected; /* on lists of a collection in progress */
 };
 
+/* The objects in some blocks of a run that follow one another. What leads from an address to an
+ * object's id is kept in few bits a block, so that it fits into the processor's caches: ids ascend
+ * with addresses, so the objects before one in its group tell its id. */
+struct ph_group {
+    uint64_t objects;  /* a bit a block: it holds an object */
+    uint64_t forms[2]; /* of these: low and high bit of an index into ph_heap.offsets */
+    uint32_t first_id;
+};
+
+/* What may lie in a block before an object: nothing, a GC header, and the managed words too. */
+enum { PH_HEADER_FORMS = 3 };
+
 struct ph_heap {
     struct ph_objects objects;
     struct ph_blocks blocks;
     struct ph_allocator allocator;
     struct ph_chunks chunks; /* where objects lie in malloc's memory; else empty */
     uint32_t count;
-    ph_addr *addresses;             /* ascending */
-    uint32_t *type_ids;             /* index into objects.types */
-    uint8_t *flags;                 /* enum ph_object_flags */
-    uint32_t *slot_ids;             /* object in each slot, or PH_NO_OBJECT */
-    uint32_t *sizes, *allocations;  /* see ph_heap_measure(); NULL before */
-    struct ph_leads *leads;         /* by piece of the ids; NULL before they were noted */
-    struct ph_map outside;          /* address -> id of objects outside the blocks */
-    struct ph_gc_counts *gc_counts; /* by python->interpreters */
+    ph_addr *addresses;                /* ascending */
+    uint32_t *type_ids;                /* index into objects.types */
+    uint8_t *flags;                    /* enum ph_object_flags */
+    struct ph_group *groups;           /* by the blocks' numbers of groups */
+    uint32_t offsets[PH_HEADER_FORMS]; /* of an object in its block, by form */
+    uint32_t *sizes, *allocations;     /* see ph_heap_measure(); NULL before */
+    struct ph_leads *leads;            /* by piece of the ids; NULL before they were noted */
+    struct ph_map outside;             /* address -> id of objects outside the blocks */
+    struct ph_gc_counts *gc_counts;    /* by python->interpreters */
 
     /* What was passed over, for the reports. */
     uint64_t bad_references; /* references to what is no live object */

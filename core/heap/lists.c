@@ -116,7 +116,7 @@ static void find_cuts(struct stretches *all)
         ph_addr block =
             run->start + ph_builder_random(&random) % run->block_count * run->block_bytes;
         for (uint32_t h = 0; h < b->header_count; h++) {
-            ph_addr node = block + b->heap->allocator.prefix_bytes + b->headers[h] - gc_bytes;
+            ph_addr node = block + b->heap->offsets[h] - gc_bytes;
             if (b->headers[h] >= gc_bytes && is_linked(b, node))
                 add_cut(all, node);
         }
