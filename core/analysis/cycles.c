@@ -19,12 +19,15 @@ struct search {
 
 /* ---- what the collector would find ---- */
 
-/* All generations but the permanent one. Immortal objects are never garbage. */
-static bool takes_part(struct ph_heap *heap, uint32_t id, int64_t *count)
+/* All generations but the permanent one. Immortal objects are never garbage; nor is what a root
+ * leads to, for somewhere on the way a reference comes from outside the collection. */
+static bool takes_part(const struct ph_graph *graph, uint32_t id, int64_t *count)
 {
+    struct ph_heap *heap = graph->heap;
     uint8_t flags = heap->flags[id];
-    return (flags & PH_OBJECT_TRACKED) && ph_flags_generation(flags) != PH_GEN_PERMANENT &&
-           ph_heap_refcount(heap, id, count) && *count > 0;
+    return graph->alive[id] == PH_ALIVE_NOT && (flags & PH_OBJECT_TRACKED) &&
+           ph_flags_generation(flags) != PH_GEN_PERMANENT && ph_heap_refcount(heap, id, count) &&
+           *count > 0;
 }
 
 /* Whether the traverse function of the source's type visits what it refers to. A type's does not
@@ -66,7 +69,7 @@ static void choose_candidates(void *ctx, uint32_t first, uint32_t end)
     struct search *s = ctx;
     for (uint32_t id = first; id < end; id++) {
         int64_t count;
-        s->candidate[id] = takes_part(s->heap, id, &count);
+        s->candidate[id] = takes_part(s->graph, id, &count);
         s->outer[id] = s->candidate[id] ? count : 0;
     }
 }
@@ -129,7 +132,7 @@ static enum ph_status drop_reachable(struct search *s)
         if (!ph_array_push(&s->pending, id))
             return PH_NO_MEMORY;
     }
-    return ph_edges_reach(&s->graph->out, &s->pending, s->candidate, 0, s->host);
+    return ph_edges_reach(&s->graph->out, &s->pending, s->candidate, 1, 0, s->host);
 }
 
 /* ---- cycles ---- */
@@ -232,33 +235,15 @@ static void count_uncollectable(struct search *s, struct ph_cycles *out)
     }
 }
 
-/* Mark what something else than native code leads to. */
-static enum ph_status mark_seen(struct search *s, uint8_t *seen)
+/* Of tracked objects, those that nothing reaches but what native code holds. */
+static void count_native(struct search *s, struct ph_cycles *out)
 {
     for (uint32_t id = 0; id < s->heap->count; id++) {
-        if (!(s->graph->rooted[id] & (PH_ROOTED_NAMED | PH_ROOTED_STATIC | PH_ROOTED_IMMORTAL)))
-            continue;
-        seen[id] = 1;
-        if (!ph_array_push(&s->pending, id))
-            return PH_NO_MEMORY;
-    }
-    return ph_edges_reach(&s->graph->out, &s->pending, seen, 1, s->host);
-}
-
-/* Of tracked objects, those that nothing reaches but what native code holds. */
-static enum ph_status count_native(struct search *s, struct ph_cycles *out)
-{
-    uint8_t *seen = ph_calloc((size_t)s->heap->count + 1, 1);
-    s->pending.count = 0;
-    enum ph_status status = seen ? mark_seen(s, seen) : PH_NO_MEMORY;
-    for (uint32_t id = 0; !status && id < s->heap->count; id++) {
-        if (seen[id] || !s->graph->alive[id] || !(s->heap->flags[id] & PH_OBJECT_TRACKED))
+        if (s->graph->alive[id] != PH_ALIVE_NATIVE || !(s->heap->flags[id] & PH_OBJECT_TRACKED))
             continue;
         out->native_objects++;
         out->native_bytes = ph_add_saturated(out->native_bytes, ph_heap_sizeof(s->heap, id));
     }
-    free(seen);
-    return status;
 }
 
 /* ---- all of it ---- */
@@ -279,8 +264,7 @@ static enum ph_status find(struct search *s, struct ph_cycles *out)
         status = ph_components_find(&s->graph->out, s->candidate, s->host, &parts);
     if (!status)
         status = make_cycles(s, &parts, finalizers, out) ? PH_OK : PH_NO_MEMORY;
-    if (!status)
-        status = count_native(s, out);
+    count_native(s, out);
     count_uncollectable(s, out);
     free(finalizers);
     ph_components_free(&parts);

@@ -140,16 +140,20 @@ enum ph_status ph_holders_of(const struct ph_graph *graph, const struct ph_filte
 
 /* ---- by type ---- */
 
+/* A node on the way, and the place of the one below it to visit next. */
+struct step {
+    uint32_t node, next;
+};
+
 /* A walk down the dominator tree: `open` counts, by type, the instances on the way from the root to
  * the node in hand. */
 struct descent {
     const struct ph_graph *graph;
-    const uint8_t *accepted; /* by object */
+    const uint8_t *accepted; /* by object; NULL: all are */
     const uint32_t *groups;  /* by type, or NULL */
     uint32_t *open;
     uint64_t *sums;
-    PH_ARRAY(uint32_t) way;
-    uint32_t *next; /* by node: place of the one below to visit next */
+    PH_ARRAY(struct step) way;
 };
 
 static uint32_t group_of(const struct descent *d, uint32_t node)
@@ -158,59 +162,86 @@ static uint32_t group_of(const struct descent *d, uint32_t node)
     return d->groups ? d->groups[type] : type;
 }
 
+static bool counts(const struct descent *d, uint32_t node)
+{
+    return node != d->graph->root && (!d->accepted || d->accepted[node]);
+}
+
+/* Count a node's retained size for its group, if none of the group is above it. */
+static void count(struct descent *d, uint32_t node, uint32_t group)
+{
+    if (d->open[group] == 0)
+        d->sums[group] = ph_add_saturated(d->sums[group], d->graph->retained[node]);
+}
+
+/* Go on with those below a node. Most have none below themselves and are done at once. */
 static bool enter(struct descent *d, uint32_t node)
 {
     const struct ph_graph *graph = d->graph;
-    d->next[node] = graph->dominators.below.first[node];
-    if (node != graph->root && d->accepted[node]) {
-        uint32_t group = group_of(d, node);
-        if (d->open[group]++ == 0)
-            d->sums[group] = ph_add_saturated(d->sums[group], graph->retained[node]);
-    }
-    return ph_array_push(&d->way, node);
+    bool has_group = counts(d, node);
+    uint32_t group = has_group ? group_of(d, node) : 0;
+    if (has_group)
+        count(d, node, group);
+    if (ph_edges_count(&graph->dominators.below, node) == 0)
+        return true;
+    if (has_group)
+        d->open[group]++;
+    return ph_array_push(&d->way, ((struct step){node, graph->dominators.below.first[node]}));
+}
+
+static void leave(struct descent *d, uint32_t node)
+{
+    d->way.count--;
+    if (counts(d, node))
+        d->open[group_of(d, node)]--;
 }
 
 static bool descend(struct descent *d)
 {
-    const struct ph_graph *graph = d->graph;
-    bool ok = enter(d, graph->root);
+    const struct ph_edges *below = &d->graph->dominators.below;
+    bool ok = enter(d, d->graph->root);
     while (ok && d->way.count) {
-        uint32_t node = d->way.items[d->way.count - 1];
-        if (d->next[node] < graph->dominators.below.first[node + 1]) {
-            ok = enter(d, graph->dominators.below.targets[d->next[node]++]);
-            continue;
-        }
-        d->way.count--;
-        if (node != graph->root && d->accepted[node])
-            d->open[group_of(d, node)]--;
+        struct step *step = &d->way.items[d->way.count - 1];
+        if (step->next < below->first[step->node + 1])
+            ok = enter(d, below->targets[step->next++]);
+        else
+            leave(d, step->node);
     }
     return ok;
+}
+
+/* By object: whether the filter accepts it; NULL without memory. */
+static uint8_t *find_accepted(struct ph_heap *heap, const struct ph_filter *filter)
+{
+    uint8_t *types = ph_filter_types(heap, filter), *accepted = ph_malloc((size_t)heap->count + 1);
+    for (uint32_t id = 0; types && accepted && id < heap->count; id++) {
+        uint64_t bytes;
+        accepted[id] = ph_filter_accepts(heap, filter, types, id, &bytes);
+    }
+    if (!types) {
+        free(accepted);
+        accepted = NULL;
+    }
+    free(types);
+    return accepted;
 }
 
 uint64_t *ph_retained_by_type(const struct ph_graph *graph, const struct ph_filter *filter,
                               const uint32_t *groups)
 {
-    struct ph_heap *heap = graph->heap;
-    size_t types = heap->objects.types.count + 1u, nodes = (size_t)graph->root + 1;
-    uint8_t *wanted = ph_filter_types(heap, filter), *accepted = ph_calloc(nodes, 1);
+    size_t types = graph->heap->objects.types.count + 1u;
+    bool all = ph_filter_takes_all(filter);
+    uint8_t *accepted = all ? NULL : find_accepted(graph->heap, filter);
     struct descent d = {
         .graph = graph,
         .accepted = accepted,
         .groups = groups,
         .open = ph_calloc(types, sizeof *d.open),
         .sums = ph_calloc(types, sizeof *d.sums),
-        .next = ph_malloc(nodes * sizeof *d.next),
     };
-    bool ok = wanted && accepted && d.open && d.sums && d.next;
-    for (uint32_t id = 0; ok && id < heap->count; id++) {
-        uint64_t bytes;
-        accepted[id] = ph_filter_accepts(heap, filter, wanted, id, &bytes);
-    }
-    ok = ok && descend(&d);
-    free(wanted);
+    bool ok = (all || accepted) && d.open && d.sums && descend(&d);
     free(accepted);
     free(d.open);
-    free(d.next);
     ph_array_free(&d.way);
     if (ok)
         return d.sums;

@@ -30,6 +30,12 @@ bool ph_type_matches(const struct ph_type *type, const char *glob)
     return strcmp(type->name, glob) == 0 || fnmatch(glob, type->name, 0) == 0;
 }
 
+bool ph_filter_takes_all(const struct ph_filter *filter)
+{
+    return filter->scope == PH_SCOPE_ALL && !filter->type_glob && filter->generation < 0 &&
+           filter->min_bytes == 0 && filter->max_bytes == UINT64_MAX;
+}
+
 uint8_t *ph_filter_types(const struct ph_heap *heap, const struct ph_filter *filter)
 {
     uint32_t count = heap->objects.types.count;

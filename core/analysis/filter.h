@@ -21,6 +21,9 @@ struct ph_filter {
 
 #define PH_FILTER_ALL ((struct ph_filter){.generation = -1, .max_bytes = UINT64_MAX})
 
+/* Whether every object passes. */
+bool ph_filter_takes_all(const struct ph_filter *filter);
+
 /* "tracked", "reachable", "unreachable", "all"; false for any other word. */
 bool ph_scope_parse(const char *word, enum ph_scope *scope);
 const char *ph_scope_name(enum ph_scope scope);

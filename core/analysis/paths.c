@@ -24,7 +24,8 @@ struct hit {
 struct search {
     struct ph_graph *graph;
     const struct ph_host *host;
-    uint32_t *next; /* by node: the next one on the way to the object asked about */
+    uint32_t *next; /* by node: 1 + the next one on the way to the object asked about; 0: not seen.
+                       Most searches see few of them, so most of it is never touched. */
     PH_ARRAY(uint32_t) queue;
     PH_ARRAY(struct hit) hits;
     bool to_roots;   /* note them, and do not look behind those that tell enough */
@@ -138,8 +139,16 @@ static bool note_hit(struct search *s, uint32_t id, uint32_t distance, enum rank
 
 static bool visit(struct search *s, uint32_t id, uint32_t next)
 {
-    s->next[id] = next;
+    s->next[id] = next + 1;
     return ph_array_push(&s->queue, id);
+}
+
+/* What an earlier search saw. */
+static void forget(struct search *s)
+{
+    for (uint32_t i = 0; i < s->queue.count; i++)
+        s->next[s->queue.items[i]] = 0;
+    s->queue.count = s->hits.count = 0;
 }
 
 /* Breadth first, from the object asked about against the references, until `most` telling roots are
@@ -148,8 +157,7 @@ static enum ph_status search_back(struct search *s, uint32_t id, uint32_t most)
 {
     const struct ph_edges *in = &s->graph->in;
     uint32_t telling = 0, distance = 0, level_end = 1;
-    memset(s->next, 0xff, ((size_t)s->graph->root + 1) * sizeof *s->next);
-    s->queue.count = s->hits.count = 0;
+    forget(s);
     if (!visit(s, id, id))
         return PH_NO_MEMORY;
     for (uint32_t at = 0; at < s->queue.count; at++) {
@@ -168,7 +176,7 @@ static enum ph_status search_back(struct search *s, uint32_t id, uint32_t most)
         telling += rank == RANK_NAMED;
         for (uint32_t i = in->first[node]; rank != RANK_NAMED && i < in->first[node + 1]; i++) {
             uint32_t source = in->targets[i];
-            if (source == s->graph->root || s->next[source] != PH_NO_NODE ||
+            if (source == s->graph->root || s->next[source] ||
                 (s->plain_only && ph_path_tells_little(s->graph, source, node)))
                 continue;
             if (!visit(s, source, node))
@@ -199,7 +207,7 @@ static bool add_path(const struct search *s, const struct hit *hit, struct ph_pa
         return false;
     }
     uint32_t id = hit->id;
-    for (uint32_t i = 0; i < path.length; i++, id = s->next[id])
+    for (uint32_t i = 0; i < path.length; i++, id = s->next[id] - 1)
         path.ids[i] = id;
     struct ph_path *kept = &out->items[out->count - 1];
     if (hit->rank <= RANK_INTERNAL)
@@ -222,7 +230,7 @@ static enum ph_status finish(struct search *s, enum ph_status status, struct ph_
 
 static bool allocate(struct search *s)
 {
-    s->next = ph_malloc(((size_t)s->graph->root + 1) * sizeof *s->next);
+    s->next = ph_calloc((size_t)s->graph->root + 1, sizeof *s->next);
     return s->next;
 }
 
@@ -278,9 +286,9 @@ enum ph_status ph_path_between(struct ph_graph *graph, uint32_t from, uint32_t t
     memset(out, 0, sizeof *out);
     if (!status)
         status = search_back(&s, to, UINT32_MAX);
-    if (!status && s.next[from] != PH_NO_NODE) {
+    if (!status && s.next[from]) {
         struct hit hit = {.id = from, .rank = RANK_NONE};
-        for (uint32_t at = from; at != to; at = s.next[at])
+        for (uint32_t at = from; at != to; at = s.next[at] - 1)
             hit.distance++;
         if (!add_path(&s, &hit, out))
             status = PH_NO_MEMORY;

@@ -34,7 +34,7 @@ failed:
 }
 
 enum ph_status ph_edges_reach(const struct ph_edges *edges, struct ph_nodes *pending,
-                              uint8_t *marks, uint8_t mark, const struct ph_host *host)
+                              uint8_t *marks, uint8_t from, uint8_t to, const struct ph_host *host)
 {
     uint32_t handled = 0;
     while (pending->count) {
@@ -43,9 +43,9 @@ enum ph_status ph_edges_reach(const struct ph_edges *edges, struct ph_nodes *pen
             return PH_INTERRUPTED;
         for (uint32_t i = edges->first[node]; i < edges->first[node + 1]; i++) {
             uint32_t target = edges->targets[i];
-            if (marks[target] == mark)
+            if (marks[target] != from)
                 continue;
-            marks[target] = mark;
+            marks[target] = to;
             if (!ph_array_push(pending, target))
                 return PH_NO_MEMORY;
         }

@@ -29,10 +29,11 @@ enum ph_status ph_edges_reverse(const struct ph_edges *edges, const struct ph_ho
 
 struct ph_nodes PH_ARRAY_BODY(uint32_t);
 
-/* Give a mark to all that the nodes of *pending lead to and that has another mark; they themselves
- * have it already. *pending is empty afterwards. */
+/* All nodes with the mark `from` that the nodes of *pending lead to, over such nodes alone, get the
+ * mark `to`; those of *pending have it already. *pending is empty afterwards. */
 enum ph_status ph_edges_reach(const struct ph_edges *edges, struct ph_nodes *pending,
-                              uint8_t *marks, uint8_t mark, const struct ph_host *host) PH_MUST_USE;
+                              uint8_t *marks, uint8_t from, uint8_t to,
+                              const struct ph_host *host) PH_MUST_USE;
 void ph_edges_free(struct ph_edges *edges); /* zeroed is fine */
 
 static inline uint32_t ph_edges_count(const struct ph_edges *edges, uint32_t node)

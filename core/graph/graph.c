@@ -471,21 +471,33 @@ static void add_root_edge(struct builder *b, uint32_t id)
         b->failed = true;
 }
 
-/* Mark what is reached from the objects below the root so far. */
-static enum ph_status mark_alive(struct builder *b)
+/* Mark what is reached from the objects below the root so far: those that are rooted in one of
+ * these ways, if nothing did before. */
+static enum ph_status mark_reached(struct builder *b, unsigned rooted, enum ph_alive mark)
 {
     struct ph_graph *graph = b->graph;
     const struct ph_edges edges = {b->heap->count, graph->out.first, b->targets.items};
     struct ph_nodes pending = {0};
     enum ph_status status = PH_OK;
     for (uint32_t i = graph->out.first[graph->root]; !status && i < b->targets.count; i++) {
-        graph->alive[b->targets.items[i]] = 1;
-        status = ph_array_push(&pending, b->targets.items[i]) ? PH_OK : PH_NO_MEMORY;
+        uint32_t id = b->targets.items[i];
+        if (!(graph->rooted[id] & rooted) || graph->alive[id])
+            continue;
+        graph->alive[id] = (uint8_t)mark;
+        status = ph_array_push(&pending, id) ? PH_OK : PH_NO_MEMORY;
     }
     if (!status)
-        status = ph_edges_reach(&edges, &pending, graph->alive, 1, b->host);
+        status =
+            ph_edges_reach(&edges, &pending, graph->alive, PH_ALIVE_NOT, (uint8_t)mark, b->host);
     ph_array_free(&pending);
     return status;
+}
+
+static enum ph_status mark_alive(struct builder *b)
+{
+    const unsigned seen = PH_ROOTED_NAMED | PH_ROOTED_STATIC | PH_ROOTED_IMMORTAL;
+    enum ph_status status = mark_reached(b, seen, PH_ALIVE_SEEN);
+    return status ? status : mark_reached(b, PH_ROOTED_NATIVE, PH_ALIVE_NATIVE);
 }
 
 /* Garbage hangs below the root by the members of those of its components that no other garbage
@@ -498,7 +510,7 @@ static enum ph_status root_garbage(struct builder *b)
     uint8_t *dead = ph_malloc((size_t)b->heap->count + 1);
     bool any = false;
     for (uint32_t id = 0; dead && id < b->heap->count; id++)
-        any |= dead[id] = !graph->alive[id];
+        any |= dead[id] = graph->alive[id] == PH_ALIVE_NOT;
     enum ph_status status = dead ? PH_OK : PH_NO_MEMORY;
     if (!status && any)
         status = ph_components_find(&edges, dead, b->host, &parts);

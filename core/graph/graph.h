@@ -26,6 +26,13 @@ enum ph_rooted {
                                collector, and hangs below the root so that it has a place */
 };
 
+/* What reaches an object from the roots. */
+enum ph_alive {
+    PH_ALIVE_NOT,   /* nothing: only garbage, if anything, leads to it */
+    PH_ALIVE_SEEN,  /* a root that is known: named, static or immortal */
+    PH_ALIVE_NATIVE /* only what native code holds, for all that was found */
+};
+
 /* A reference of a frame, a state or a variable to an object. */
 struct ph_root_reference {
     uint32_t target;
@@ -41,7 +48,7 @@ struct ph_graph {
     struct ph_edges in;   /* the same, the other way round */
     PH_ARRAY(struct ph_root_reference) roots; /* by target, ascending */
     uint8_t *rooted;                          /* enum ph_rooted, by object; 0: by objects alone */
-    uint8_t *alive;                           /* by object: 0 where only garbage reaches it */
+    uint8_t *alive;                           /* enum ph_alive, by object */
     uint32_t *found; /* by object: references found that are part of its reference count */
 
     /* After ph_graph_measure(); by node. */
