@@ -8,7 +8,7 @@
 #include "runtime/refcount.h"
 
 enum {
-    OBJECTS_A_LOOK = 1 << 14,
+    OBJECTS_A_PIECE = 1 << 14,
     MOST_PROBLEMS = 10000, /* kept; more are counted */
     BUSY_BYTES = 4096,     /* of the stack of a running thread: its innermost functions */
 };
@@ -42,24 +42,29 @@ static uint64_t report_key(ph_addr address, enum ph_problem_kind kind)
 static bool is_new(struct ph_verifier *v, ph_addr address, enum ph_problem_kind kind)
 {
     bool added = false;
-    if (!ph_map_at(&v->reported, report_key(address, kind), &added))
-        v->failed = true;
+    if (!ph_map_at(&v->reports->keys, report_key(address, kind), &added))
+        v->reports->failed = true;
     return added;
 }
 
 void ph_report(struct ph_verifier *v, ph_addr address, enum ph_problem_kind kind, bool passing,
                const char *format, ...)
 {
+    struct ph_reports *reports = v->reports;
     char sentence[400];
     va_list args;
-    if (v->reported.count >= 8 * MOST_PROBLEMS) {
-        v->out->problem_count++; /* no longer each once */
+    if (ph_target_is_frozen(v->python->target)) {
+        ph_target_miss();
+        return;
+    }
+    if (reports->keys.count >= 8 * MOST_PROBLEMS) {
+        reports->out->problem_count++; /* no longer each once */
         return;
     }
     if (!is_new(v, address, kind))
         return;
-    v->out->problem_count++;
-    if (v->out->problems.count >= MOST_PROBLEMS)
+    reports->out->problem_count++;
+    if (reports->out->problems.count >= MOST_PROBLEMS)
         return;
     va_start(args, format);
     vsnprintf(sentence, sizeof sentence, format, args);
@@ -68,29 +73,29 @@ void ph_report(struct ph_verifier *v, ph_addr address, enum ph_problem_kind kind
     struct ph_problem problem = {
         .address = address,
         .kind = kind,
-        .detail = ph_arena_strdup(&v->out->text, sentence),
+        .detail = ph_arena_strdup(&reports->out->text, sentence),
         .passing = passing,
     };
-    v->passing_count += passing;
-    if (!problem.detail || !ph_array_push(&v->out->problems, problem))
-        v->failed = true;
+    reports->passing_count += passing;
+    if (!problem.detail || !ph_array_push(&reports->out->problems, problem))
+        reports->failed = true;
 }
 
 /* Each thread that runs may be in the middle of one change. */
-static void leave_out_passing(struct ph_verifier *v)
+static void leave_out_passing(struct ph_reports *reports)
 {
-    struct ph_problems *problems = &v->out->problems;
-    if (v->passing_count == 0 || v->passing_count > v->out->attached_count)
+    struct ph_verification *out = reports->out;
+    if (reports->passing_count == 0 || reports->passing_count > out->attached_count)
         return;
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < problems->count; i++) {
-        if (!problems->items[i].passing)
-            problems->items[kept++] = problems->items[i];
-        else if (!ph_array_push(&v->out->passing, problems->items[i]))
-            v->failed = true;
+    for (uint32_t i = 0; i < out->problems.count; i++) {
+        if (!out->problems.items[i].passing)
+            out->problems.items[kept++] = out->problems.items[i];
+        else if (!ph_array_push(&out->passing, out->problems.items[i]))
+            reports->failed = true;
     }
-    problems->count = kept;
-    v->out->problem_count -= v->passing_count;
+    out->problems.count = kept;
+    out->problem_count -= reports->passing_count;
 }
 
 static int by_address(const void *a, const void *b)
@@ -215,19 +220,75 @@ static void check_object(struct ph_verifier *v, uint32_t id)
         ph_verify_references(v, id, &o);
 }
 
-static void progress(const struct ph_verifier *v, unsigned percent)
+/* ---- several workers ---- */
+
+struct piece {
+    struct ph_nodes owned;
+    struct ph_unfilled_items unfilled;
+    bool failed;
+};
+
+struct share {
+    struct ph_verifier *v;
+    void (*check)(struct ph_verifier *v, uint32_t id);
+    struct piece *pieces;
+};
+
+static void check_piece(void *ctx, uint32_t first, uint32_t end)
 {
-    ph_host_progress(v->host, percent < 100 ? "verifying" : NULL, percent);
+    const struct share *share = ctx;
+    struct piece *p = &share->pieces[first / OBJECTS_A_PIECE];
+    struct ph_verifier v = *share->v;
+    v.host = NULL;
+    v.owned = p->owned;
+    v.unfilled = p->unfilled;
+    v.owned.count = v.unfilled.count = 0;
+    memset(&v.marks, 0, sizeof v.marks);
+    v.text = (struct ph_str){0};
+    for (uint32_t id = first; id < end && !v.failed; id++)
+        share->check(&v, id);
+    *p = (struct piece){v.owned, v.unfilled, v.failed};
+    ph_array_free(&v.marks);
+    ph_str_free(&v.text);
 }
 
-static void check_objects(struct ph_verifier *v)
+static void count_piece(void *ctx, uint32_t first, uint32_t end)
 {
-    uint32_t count = v->heap->count;
-    for (uint32_t id = 0; id < count && !v->failed && !v->interrupted; id++) {
-        if (id % OBJECTS_A_LOOK == 0 && !ph_verify_interrupted(v))
-            progress(v, (unsigned)(10 + (uint64_t)id * 80 / count));
-        check_object(v, id);
-    }
+    const struct share *share = ctx;
+    struct piece *p = &share->pieces[first / OBJECTS_A_PIECE];
+    (void)end;
+    for (uint32_t i = 0; i < p->owned.count; i++)
+        __atomic_fetch_add(&share->v->found[p->owned.items[i]], 1, __ATOMIC_RELAXED);
+    ph_array_free(&p->owned);
+}
+
+static void join_piece(struct ph_verifier *v, struct piece *p)
+{
+    v->failed |= p->failed;
+    for (uint32_t i = 0; i < p->unfilled.count; i++)
+        v->failed |= !ph_array_push(&v->unfilled, p->unfilled.items[i]);
+    ph_array_free(&p->owned);
+    ph_array_free(&p->unfilled);
+}
+
+void ph_verify_objects(struct ph_verifier *v, const char *phase,
+                       void (*check)(struct ph_verifier *v, uint32_t id))
+{
+    uint32_t count = v->heap->count / OBJECTS_A_PIECE + 1;
+    struct share share = {v, check, ph_calloc(count, sizeof *share.pieces)};
+    const struct ph_sharing sharing = {
+        .piece_ids = OBJECTS_A_PIECE,
+        .phase = phase,
+        .work = check_piece,
+        .finish = count_piece,
+        .ctx = &share,
+    };
+    enum ph_status status = share.pieces ? ph_heap_share(v->heap, &sharing, v->host) : PH_NO_MEMORY;
+    for (uint32_t i = 0; share.pieces && i < count; i++)
+        join_piece(v, &share.pieces[i]);
+    free(share.pieces);
+    v->interrupted |= status == PH_INTERRUPTED;
+    v->failed |= status == PH_NO_MEMORY;
 }
 
 /* ---- running threads ---- */
@@ -264,24 +325,25 @@ static enum ph_status check_all(struct ph_verifier *v)
     check_types(v);
     ph_verify_gc_lists(v);
     ph_verify_pools(v);
-    check_objects(v);
-    progress(v, 90);
+    ph_verify_objects(v, "verifying", check_object);
     ph_verify_roots(v);
     ph_verify_unfilled(v);
     ph_verify_counts(v);
-    leave_out_passing(v);
-    progress(v, 100);
-    return v->interrupted ? PH_INTERRUPTED : v->failed ? PH_NO_MEMORY : PH_OK;
+    leave_out_passing(v->reports);
+    if (v->interrupted)
+        return PH_INTERRUPTED;
+    return v->failed || v->reports->failed ? PH_NO_MEMORY : PH_OK;
 }
 
 enum ph_status ph_verify(struct ph_heap *heap, const struct ph_host *host,
                          struct ph_verification *out, struct ph_error *err)
 {
+    struct ph_reports reports = {.out = out};
     struct ph_verifier v = {
         .heap = heap,
         .python = heap->objects.python,
         .host = host,
-        .out = out,
+        .reports = &reports,
     };
     *out = (struct ph_verification){
         .attached_count = ph_python_attached_count(v.python),
@@ -292,7 +354,7 @@ enum ph_status ph_verify(struct ph_heap *heap, const struct ph_host *host,
     enum ph_status status = check_all(&v);
     if (out->problems.count)
         qsort(out->problems.items, out->problems.count, sizeof *out->problems.items, by_address);
-    ph_map_free(&v.reported);
+    ph_map_free(&reports.keys);
     ph_map_free(&v.busy);
     ph_array_free(&v.unfilled);
     ph_array_free(&v.marks);

@@ -3,6 +3,7 @@
 #define PH_ANALYSIS_VERIFY_INTERNAL_H
 
 #include "analysis/verify.h"
+#include "graph/edges.h"
 
 /* A list or tuple with an item that is NULL: a problem unless it is being filled. */
 struct ph_unfilled {
@@ -12,18 +13,29 @@ struct ph_unfilled {
     bool is_tail;   /* all items from there on are NULL */
 };
 
+struct ph_unfilled_items PH_ARRAY_BODY(struct ph_unfilled);
+
+/* What was reported. */
+struct ph_reports {
+    struct ph_verification *out;
+    struct ph_map keys;     /* address and kind, see ph_report() */
+    uint64_t passing_count; /* of out->problems */
+    bool failed;            /* out of memory */
+};
+
+/* What several workers share, and what each of them has of its own: a copy of all of it, in which
+ * what is found and scratch are its own. */
 struct ph_verifier {
     struct ph_heap *heap;
     const struct ph_python *python;
-    const struct ph_host *host;
-    struct ph_verification *out;
-    struct ph_map reported; /* address and kind, see ph_report() */
-    struct ph_map busy;     /* objects that the innermost functions of running threads work on */
-    uint32_t *found;        /* by object: references that own a count */
-    PH_ARRAY(struct ph_unfilled) unfilled;
+    const struct ph_host *host; /* NULL for workers */
+    struct ph_reports *reports;
+    struct ph_map busy;    /* objects that the innermost functions of running threads work on */
+    uint32_t *found;       /* by object: references that own a count */
+    struct ph_nodes owned; /* objects that such references were seen to, not counted yet */
+    struct ph_unfilled_items unfilled;
     PH_ARRAY(uint8_t) marks; /* scratch: bits */
     struct ph_str text;      /* scratch */
-    uint64_t passing_count;  /* of out->problems */
     bool at_rest;            /* no thread is attached */
     bool failed;             /* out of memory */
     bool interrupted;
@@ -37,7 +49,8 @@ struct ph_verifier {
 /* A change in progress may leave it so. */
 enum { PH_LASTING = false, PH_PASSING = true };
 
-/* Note a problem; the first of its kind at an address counts. */
+/* Note a problem; the first of its kind at an address counts. A worker notes none but misses it
+ * (ph_target_miss()): what it worked on is then done again by one. */
 void ph_report(struct ph_verifier *v, ph_addr address, enum ph_problem_kind kind, bool passing,
                const char *format, ...) PH_PRINTF(5, 6);
 
@@ -45,6 +58,10 @@ void ph_report(struct ph_verifier *v, ph_addr address, enum ph_problem_kind kind
  * object's own fault (its type, its count), that is reported, and true returned; `surely`: it is
  * known by more than one reference. */
 bool ph_verify_missing(struct ph_verifier *v, ph_addr address, bool surely);
+
+/* Check each object, by several workers where there are many. NULL: it is short, and not shown. */
+void ph_verify_objects(struct ph_verifier *v, const char *phase,
+                       void (*check)(struct ph_verifier *v, uint32_t id));
 
 /* verify_lists.c, verify_pools.c: all of them. */
 void ph_verify_gc_lists(struct ph_verifier *v);

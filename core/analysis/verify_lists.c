@@ -6,11 +6,14 @@
 
 #include <inttypes.h>
 
+#include "heap/collection.h"
+
 enum {
     REFS_REACHABLE = -3,       /* gc_refs of a tracked object (Include/objimpl.h, to 3.7) */
     NEXT_MASK_UNREACHABLE = 1, /* of _gc_next, from 3.8 on */
     PREV_MASK_COLLECTING = 2,  /* of _gc_prev, from 3.8 on */
     NODES_A_LOOK = 1 << 16,
+    OBJECTS_A_PIECE = 1 << 14,
 };
 
 struct list {
@@ -125,9 +128,68 @@ static void check_list(const struct list *list)
     }
 }
 
+/* ---- all at once ---- */
+
+/* Whether every node leads to one that leads back, which each object on a list can tell by itself,
+ * so that many are looked at at the same time. To walk along a list is to wait for each node. */
+struct links {
+    struct ph_verifier *v;
+    const struct ph_list_heads *heads;
+    bool broken;
+};
+
+static bool is_head(const struct ph_list_heads *heads, ph_addr node)
+{
+    for (uint32_t i = 0; i < heads->count; i++) {
+        if (heads->items[i] == node)
+            return true;
+    }
+    return false;
+}
+
+/* What check_list() finds nothing wrong with. */
+static bool is_linked(const struct links *links, ph_addr node)
+{
+    const struct ph_layout *L = &links->v->python->layout;
+    const struct list list = {.v = links->v, .links_back = true};
+    ph_addr next = link(&list, node, L->gc_head.next);
+    return next && next % ph_word_bytes(links->v->python) == 0 &&
+           link(&list, next, L->gc_head.prev) == node &&
+           (ph_heap_find(links->v->heap, object_behind(&list, next)) != PH_NO_OBJECT ||
+            is_head(links->heads, next));
+}
+
+static void check_links(void *ctx, uint32_t first, uint32_t end)
+{
+    struct links *links = ctx;
+    const struct ph_heap *heap = links->v->heap;
+    const struct list list = {.v = links->v};
+    for (uint32_t id = first; id < end && !__atomic_load_n(&links->broken, __ATOMIC_RELAXED);
+         id++) {
+        ph_addr node = heap->addresses[id] - (uint64_t)links->v->python->layout.gc_head.size;
+        if ((heap->flags[id] & PH_OBJECT_TRACKED) &&
+            (!is_linked(links, node) || !flags_are_sane(&list, node)))
+            __atomic_store_n(&links->broken, true, __ATOMIC_RELAXED);
+    }
+}
+
+/* Whether all lists are sound: the snapshot came to their ends, over no node twice. */
+static bool are_linked(struct ph_verifier *v, const struct ph_list_heads *heads)
+{
+    struct links links = {.v = v, .heads = heads, .broken = v->heap->broken_lists != 0};
+    const struct ph_sharing sharing = {
+        .piece_ids = OBJECTS_A_PIECE, .work = check_links, .ctx = &links};
+    for (uint32_t i = 0; i < heads->count; i++)
+        links.broken |= !is_linked(&links, heads->items[i]);
+    if (!links.broken && ph_heap_share(v->heap, &sharing, v->host))
+        links.broken = true;
+    return !links.broken;
+}
+
 void ph_verify_gc_lists(struct ph_verifier *v)
 {
     const struct ph_python *python = v->python;
+    struct ph_list_heads heads = {0};
     /* To 3.6 nothing says whether a collection runs, unless it has taken objects off the lists. */
     bool collecting = python->layout.traits.gc_state == PH_GC_STATE_STATICS && !v->at_rest;
     /* Before 3.9 one collector serves all, and which interpreter says so is chance. */
@@ -137,10 +199,13 @@ void ph_verify_gc_lists(struct ph_verifier *v)
     for (uint32_t i = 0; i < python->interpreters.count; i++) {
         const struct ph_gc *gc = &python->interpreters.items[i].gc;
         for (unsigned g = 0; g <= PH_GEN_PERMANENT; g++) {
-            if (!gc->lists[g].head)
-                continue;
-            check_list(&(struct list){v, gc->lists[g].head, collecting, links_back});
-            v->out->list_count++;
+            if (gc->lists[g].head && !ph_array_push(&heads, gc->lists[g].head))
+                v->failed = true;
         }
     }
+    bool sound = !collecting && !v->failed && are_linked(v, &heads);
+    for (uint32_t i = 0; i < heads.count && !sound; i++)
+        check_list(&(struct list){v, heads.items[i], collecting, links_back});
+    v->reports->out->list_count += heads.count;
+    ph_array_free(&heads);
 }

@@ -89,8 +89,8 @@ static void see_ref(void *ctx, ph_addr target, struct ph_label label, unsigned f
     }
     bool owns =
         !(flags & (PH_REF_SHARED | PH_REF_BORROWED)) && v->source_counts && target != v->uncounted;
-    if (owns && !is_interned(v, target, id, label))
-        v->found[id]++;
+    if (owns && !is_interned(v, target, id, label) && !ph_array_push(&v->owned, id))
+        v->failed = true;
 }
 
 /* Objects in a module's data may have been given references that nobody counted: bases of static
@@ -133,16 +133,18 @@ void ph_verify_roots(struct ph_verifier *v)
     ph_heap_roots(&v->heap->objects, see_root, v);
 }
 
+static void check_count(struct ph_verifier *v, uint32_t id)
+{
+    int64_t count;
+    if (v->found[id] && ph_heap_refcount(v->heap, id, &count) && count < (int64_t)v->found[id])
+        ph_report(v, v->heap->addresses[id], PH_PROBLEM_REFCOUNT, count + 1 == v->found[id],
+                  "its reference count is %" PRId64 ", and %" PRIu32 " references were found",
+                  count, v->found[id]);
+}
+
 void ph_verify_counts(struct ph_verifier *v)
 {
     /* Two counts that other threads change are no sum. */
-    if (v->python->layout.traits.refcount != PH_REFCOUNT_WORD && !v->at_rest)
-        return;
-    for (uint32_t id = 0; id < v->heap->count; id++) {
-        int64_t count;
-        if (v->found[id] && ph_heap_refcount(v->heap, id, &count) && count < (int64_t)v->found[id])
-            ph_report(v, v->heap->addresses[id], PH_PROBLEM_REFCOUNT, count + 1 == v->found[id],
-                      "its reference count is %" PRId64 ", and %" PRIu32 " references were found",
-                      count, v->found[id]);
-    }
+    if (v->python->layout.traits.refcount == PH_REFCOUNT_WORD || v->at_rest)
+        ph_verify_objects(v, NULL, check_count);
 }
