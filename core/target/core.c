@@ -75,12 +75,13 @@ static struct source *source_at(struct ph_core *core, ph_addr addr)
 static void map_source(struct ph_core *core, struct ph_span *span, struct source *source)
 {
     source->tried_to_map = true;
-    ph_addr mask = (ph_addr)sysconf(_SC_PAGESIZE) - 1;
-    ph_addr start = (source->start + mask) & ~mask, end = source->end & ~mask;
-    uint64_t offset = source->offset + (start - source->start);
+    uint64_t mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1, head = -source->offset & mask;
+    if (source->end - source->start <= head || core->mapped_sources >= MOST_MAPPED_SOURCES)
+        return;
+    ph_addr start = source->start + head, end = start + ((source->end - start) & ~mask);
+    uint64_t offset = source->offset + head;
     unsigned char *place = ph_span_bytes(span, start);
-    if (start >= end || (offset & mask) || ((uintptr_t)place & mask) ||
-        core->mapped_sources >= MOST_MAPPED_SOURCES)
+    if (start == end || ((uintptr_t)place & mask))
         return;
     if (mmap(place, end - start, PROT_READ, MAP_PRIVATE | MAP_FIXED, core->fd, (off_t)offset) ==
         MAP_FAILED)
@@ -342,6 +343,26 @@ static bool describe_segment(struct ph_target *t, const struct segment *segment)
            add_file_sources(t, segment->start + segment->promised_bytes, segment->end);
 }
 
+/* Segments need not begin at a page of the core (GDB's do not). Each span is laid so that the pages
+ * of its longest part in the core are pages of ours. */
+static void align_spans(struct ph_target *t)
+{
+    const struct ph_core *core = t->core;
+    const uint64_t mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < t->spans.count; i++) {
+        struct ph_span *span = &t->spans.items[i];
+        uint64_t longest = 0;
+        for (; at < core->sources.count && core->sources.items[at].start < span->end; at++) {
+            const struct source *source = &core->sources.items[at];
+            if (source->file != IN_CORE || source->end - source->start <= longest)
+                continue;
+            longest = source->end - source->start;
+            span->shift = (source->offset - (source->start - ph_page_floor(span->start))) & mask;
+        }
+    }
+}
+
 /* ---- Reading the headers ---- */
 
 /* Notes first, for the names of the mappings; one pass over the program headers for each. */
@@ -419,6 +440,7 @@ static enum ph_status read_headers(struct ph_target *t, Elf *elf, struct ph_erro
     bool ok = read_notes(t, elf, count) && read_segments(t, elf, count, &segments);
     if (ok) {
         complain(t, &segments);
+        align_spans(t);
         ph_region_mark_stacks(t);
     }
     ph_array_free(&segments.list);

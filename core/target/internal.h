@@ -65,6 +65,9 @@ enum ph_page_state { PH_PAGE_UNKNOWN, PH_PAGE_HERE, PH_PAGE_ABSENT };
 
 struct ph_span {
     ph_addr start, end; /* no page alignment needed */
+    /* How far into a page of ours its pages begin, so that a file's pages can be mapped over them.
+     */
+    size_t shift;
     /* Set when first touched: the page that holds start lies at bytes, and so on; states has one
      * enum ph_page_state a page. One private reservation holds both. */
     unsigned char *bytes;

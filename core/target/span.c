@@ -45,7 +45,7 @@ bool ph_span_reserve(struct ph_target *t, struct ph_span *span)
     if (span->bytes)
         return true;
     size_t page_count = ph_span_page_count(span);
-    size_t data_bytes = host_page_ceil(page_count * PH_PAGE_BYTES);
+    size_t data_bytes = host_page_ceil(span->shift + page_count * PH_PAGE_BYTES);
     size_t state_bytes = host_page_ceil(page_count);
     size_t bytes = data_bytes + state_bytes;
     if (t->reserved_count >= MOST_RESERVATIONS || bytes > MOST_RESERVED_BYTES - t->reserved_bytes)
@@ -60,7 +60,7 @@ bool ph_span_reserve(struct ph_target *t, struct ph_span *span)
     }
     /* Huge pages halve the time of filling them. Where there are none, nothing is lost. */
     madvise(memory, data_bytes, MADV_HUGEPAGE);
-    span->bytes = memory;
+    span->bytes = memory + span->shift;
     span->states = memory + data_bytes;
     span->reserved_bytes = bytes;
     t->reserved_bytes += bytes;
@@ -87,6 +87,6 @@ void ph_span_set(struct ph_span *span, size_t page, size_t count, enum ph_page_s
 void ph_span_release(struct ph_span *span)
 {
     if (span->bytes)
-        munmap(span->bytes, span->reserved_bytes);
+        munmap(span->bytes - span->shift, span->reserved_bytes);
     span->bytes = span->states = NULL;
 }
