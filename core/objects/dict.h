@@ -81,6 +81,16 @@ ph_addr ph_instance_dict(struct ph_objects *objects, const struct ph_object *o);
 /* The attribute of that name in the instance's values or __dict__; 0 where it has none. */
 ph_addr ph_instance_attribute(struct ph_objects *objects, const struct ph_object *o,
                               const char *name);
+/* Whether instances of a type are dicts, frozen ones included. */
+bool ph_type_is_dict(const struct ph_type *type);
+/* Whether instances of a type may have a __dict__. */
+bool ph_type_has_dict(const struct ph_python *python, const struct ph_type *type);
+/* What vars(o) is, of an instance, a module, a function or a type; 0 where it has none, or where
+ * its values stand for it. */
+ph_addr ph_object_dict(struct ph_objects *objects, const struct ph_object *o);
+/* What a __slots__ member of the object refers to; 0 where it is not set. */
+ph_addr ph_instance_slot(const struct ph_objects *objects, const struct ph_object *o,
+                         const struct ph_member *slot);
 /* Bytes before the GC header for managed dicts and weak references, by tp_flags. */
 uint32_t ph_managed_header_bytes(const struct ph_python *python, uint64_t tp_flags);
 /* Visit what an instance holds beside its base's part: attributes or __dict__, and its class. */
