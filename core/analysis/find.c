@@ -174,9 +174,12 @@ static uint8_t interest_in(const struct search *s, const struct ph_type *type, u
     return interest;
 }
 
-static bool is_text(const struct ph_type *type)
+/* Whether its instances may be names: of 2.7, str or unicode. */
+static bool may_be_name(const struct search *s, const struct ph_type *type)
 {
-    const uint64_t text = PH_TPFLAGS_BYTES_SUBCLASS | PH_TPFLAGS_UNICODE_SUBCLASS;
+    uint64_t text = PH_TPFLAGS_UNICODE_SUBCLASS;
+    if (s->heap->objects.python->layout.traits.str == PH_STR_BYTES)
+        text |= PH_TPFLAGS_BYTES_SUBCLASS;
     return (type->flags & text) && type->family->content;
 }
 
@@ -185,7 +188,7 @@ static void choose_types(struct search *s)
     for (uint32_t t = 0; t < s->type_count; t++) {
         const struct ph_type *type = s->heap->objects.types.items[t];
         if (s->looks_for_names)
-            s->interests[t] = is_text(type) ? HAS_VALUE : NO_INTEREST;
+            s->interests[t] = may_be_name(s, type) ? HAS_VALUE : NO_INTEREST;
         else if (!s->types[t])
             s->interests[t] = NO_INTEREST;
         else if (s->question->attribute)

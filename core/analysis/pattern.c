@@ -5,7 +5,10 @@
 
 enum {
     UNIT_SIZES = 3,           /* of 1, 2 and 4 bytes */
-    STEPS_A_TEXT = 1 << 21,   /* of an expression: a tenth of a second */
+    /* What an expression has for a text: so many steps, and so many for each byte of it, for what is
+     * more than in proportion to the text is too long for a heap of them. */
+    STEPS_A_TEXT = 1 << 14,
+    STEPS_A_BYTE = 64,
     STEPS_A_LOOK = 1 << 14,   /* between two questions whether to stop */
     HEAP_KIB = 64 << 10,      /* what one match may take of our memory */
     SEARCHED_AT_ONCE = 1 << 24 /* bytes between two such questions of a plain search */
@@ -30,7 +33,7 @@ struct ph_matcher {
     struct ph_str converted;
     bool (*stop)(void *ctx);
     void *ctx;
-    uint64_t steps;
+    uint64_t steps, most_steps;
 };
 
 static bool is_compiled(const struct ph_pattern *p)
@@ -173,7 +176,7 @@ static int count_step(pcre2_callout_block *block, void *ctx)
     struct ph_matcher *m = ctx;
     (void)block;
     m->steps++;
-    bool too_many = m->steps > STEPS_A_TEXT;
+    bool too_many = m->steps > m->most_steps;
     return too_many || (m->steps % STEPS_A_LOOK == 0 && wants_stop(m)) ? PCRE2_ERROR_CALLOUT : 0;
 }
 
@@ -213,6 +216,7 @@ static enum ph_verdict match_compiled(struct ph_matcher *m, const pcre2_code *co
     if (!code)
         return PH_NOT_MATCHED;
     m->steps = 0;
+    m->most_steps = STEPS_A_TEXT + (uint64_t)len * STEPS_A_BYTE;
     int found = pcre2_match(code, bytes, len, 0, 0, m->data, m->context);
     if (found >= 0)
         return PH_MATCHED;

@@ -7,8 +7,8 @@
  *         ...
  *
  * A str is searched by its characters, bytes by the bytes that the text has in UTF-8. An expression
- * has so many steps for each text and then gives up, so that neither it nor what it is tried on can
- * make it run for ever.
+ * has so many steps for each text, in proportion to its length, and then gives up, so that neither
+ * it nor what it is tried on can make it run for ever.
  */
 #ifndef PH_ANALYSIS_PATTERN_H
 #define PH_ANALYSIS_PATTERN_H

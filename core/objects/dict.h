@@ -63,6 +63,18 @@ bool ph_dict_entry_hash(const struct ph_dict *d, uint64_t i, uint64_t *hash);
  * ph_type_at(). */
 ph_addr ph_dict_get_string(struct ph_objects *objects, ph_addr dict, const char *key);
 
+/* ma_used: how many items a dict says it has; 0 where that makes no sense. */
+uint64_t ph_dict_used(const struct ph_objects *objects, const struct ph_object *o);
+/* For how many values the dicts and instances have room that share these keys, as sys.getsizeof
+ * counts it. */
+uint64_t ph_dict_values_room(const struct ph_dict *d);
+/* Whether all keys are exact str. */
+bool ph_dict_has_str_keys(struct ph_objects *objects, const struct ph_dict *d);
+/* Bytes of the smallest table that would hold so many items of the dict; 2.7: of the table that a
+ * copy of the dict gets, 0 where it lies in the dict. */
+uint64_t ph_dict_smallest_table(struct ph_objects *objects, const struct ph_dict *d,
+                                uint64_t items);
+
 /* The parts of the dict family, for the families of C types that begin with a dict. */
 uint64_t ph_dict_size(struct ph_objects *objects, const struct ph_object *o);
 void ph_dict_refs(struct ph_objects *objects, const struct ph_object *o,
