@@ -11,9 +11,9 @@ enum { IDS_A_PIECE = 1 << 11 };
 enum interest {
     NO_INTEREST,
     HAS_VALUE = 1,
-    HAS_ITEMS = 2,  /* a dict */
-    HAS_SLOT = 4,   /* of that name */
-    HAS_DICT = 8,   /* a __dict__, or values in its place */
+    HAS_ITEMS = 2, /* a dict */
+    HAS_SLOT = 4,  /* of that name */
+    HAS_DICT = 8,  /* a __dict__, or values in its place */
 };
 
 struct search {
@@ -29,7 +29,7 @@ struct search {
     uint32_t type_count; /* of those above; later ones were met on the way and have no objects */
     struct ph_map names; /* strings that are the attribute's name */
     bool looks_for_names;
-    uint8_t *marks; /* by object: 1 where it matches, GIVEN_UP */
+    uint8_t *marks;         /* by object: 1 where it matches, GIVEN_UP */
     pthread_t first_worker; /* none but that asks the host */
     bool stopped, no_memory;
 };

@@ -25,7 +25,8 @@ static bool multiply_add(struct ph_number *n, uint32_t factor, uint32_t more)
 
 static bool same_digits(const struct ph_number *a, const struct ph_number *b)
 {
-    return a->digit_count == b->digit_count && (a->digit_count == 0 || a->negative == b->negative) &&
+    return a->digit_count == b->digit_count &&
+           (a->digit_count == 0 || a->negative == b->negative) &&
            memcmp(a->digits, b->digits, a->digit_count * sizeof *a->digits) == 0;
 }
 
@@ -56,7 +57,9 @@ static bool parse_digits(const char *text, uint32_t base, struct ph_number *n)
         if (*text == '_' && any && isxdigit((unsigned char)text[1]))
             continue;
         int c = tolower((unsigned char)*text);
-        uint32_t digit = isdigit(c) ? (uint32_t)(c - '0') : isalpha(c) ? (uint32_t)(c - 'a' + 10) : 99;
+        uint32_t digit = isdigit(c)   ? (uint32_t)(c - '0')
+                         : isalpha(c) ? (uint32_t)(c - 'a' + 10)
+                                      : 99;
         if (digit >= base || !multiply_add(n, base, digit))
             return false;
         any = true;

@@ -4,13 +4,13 @@
 #include <pcre2.h>
 
 enum {
-    UNIT_SIZES = 3,           /* of 1, 2 and 4 bytes */
-    /* What an expression has for a text: so many steps, and so many for each byte of it, for what is
-     * more than in proportion to the text is too long for a heap of them. */
+    UNIT_SIZES = 3, /* of 1, 2 and 4 bytes */
+    /* What an expression has for a text: so many steps, and so many for each byte of it, for what
+     * is more than in proportion to the text is too long for a heap of them. */
     STEPS_A_TEXT = 1 << 14,
     STEPS_A_BYTE = 64,
-    STEPS_A_LOOK = 1 << 14,   /* between two questions whether to stop */
-    HEAP_KIB = 64 << 10,      /* what one match may take of our memory */
+    STEPS_A_LOOK = 1 << 14,    /* between two questions whether to stop */
+    HEAP_KIB = 64 << 10,       /* what one match may take of our memory */
     SEARCHED_AT_ONCE = 1 << 24 /* bytes between two such questions of a plain search */
 };
 #define MAX_CONVERTED (1ull << 30) /* characters; beyond, a text has to be searched as it lies */
@@ -324,7 +324,7 @@ static enum ph_verdict match_plain(struct ph_matcher *m, const struct ph_python 
     const struct ph_str *needle = c->kind == PH_CONTENT_BYTES ? &p->bytes : &p->units[size];
     if (c->kind == PH_CONTENT_CHARS && !p->possible[size])
         return PH_NOT_MATCHED;
-    if (c->unit_bytes > 1 && ph_target_hot(python->target)->swap) {
+    if (c->unit_bytes > 1 && python->swap) {
         order_units(python, needle, c->unit_bytes, &m->converted);
         needle = &m->converted;
     }

@@ -59,7 +59,8 @@ static void hash_piece(void *ctx, uint32_t first, uint32_t end)
         uint32_t type = heap->type_ids[id];
         bool wanted = type < g->type_count &&
                       ph_filter_accepts(heap, g->filter, g->types, id, &bytes) &&
-                      is_chosen(g, id) && ph_heap_open(heap, id, &o) && ph_object_content(&heap->objects, &o, &content);
+                      is_chosen(g, id) && ph_heap_open(heap, id, &o) &&
+                      ph_object_content(&heap->objects, &o, &content);
         g->hashes[id] = wanted ? hash_value(g, type, &content) : 0;
     }
 }

@@ -79,10 +79,10 @@ enum ph_status ph_waste_values(struct ph_waste_search *s, struct ph_error *err)
     for (uint32_t i = 0; i < groups.count && !status; i++) {
         const struct ph_value_group *g = &groups.items[i];
         enum ph_waste_kind kind = kind_of_value(s->heap, g->id);
-        if (!ph_waste_add(s, kind,
-                          (struct ph_wasteful){g->id, g->count, g->bytes - g->largest}))
+        if (!ph_waste_add(s, kind, (struct ph_wasteful){g->id, g->count, g->bytes - g->largest}))
             status = PH_NO_MEMORY;
-        s->waste->kinds[kind].count += g->count - 2; /* all copies but one, where the group was one */
+        s->waste->kinds[kind].count +=
+            g->count - 2; /* all copies but one, where the group was one */
     }
     ph_array_free(&groups);
     return status;

@@ -36,8 +36,8 @@ struct ph_waste_sum {
 
 struct ph_waste {
     struct ph_waste_sum kinds[PH_WASTE_KINDS];
-    uint64_t object_bytes;        /* of all objects that were looked at */
-    uint64_t damaged;             /* containers whose lengths make no sense, and which are left out */
+    uint64_t object_bytes; /* of all objects that were looked at */
+    uint64_t damaged;      /* containers whose lengths make no sense, and which are left out */
 };
 
 /* Pools are looked at only where the filter lets all objects pass. Release with ph_waste_free(), on

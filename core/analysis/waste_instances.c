@@ -12,7 +12,7 @@ struct loner {
 struct dicts {
     struct ph_waste_search *search;
     uint8_t *of_instances; /* by type: whether its instances may share keys */
-    uint64_t *rooms;       /* by type: for how many values instances that share have room; 0: none do */
+    uint64_t *rooms; /* by type: for how many values instances that share have room; 0: none do */
     PH_ARRAY(struct loner) loners;
 };
 
@@ -21,8 +21,9 @@ static uint32_t open_exact_dict(struct ph_heap *heap, ph_addr address, struct ph
                                 struct ph_dict *d)
 {
     uint32_t id = address ? ph_heap_find(heap, address) : PH_NO_OBJECT;
-    bool usable = id != PH_NO_OBJECT && ph_heap_open(heap, id, o) && o->type == o->type->described &&
-                  o->type->family == &ph_family_dict && ph_dict_open(&heap->objects, o, d);
+    bool usable = id != PH_NO_OBJECT && ph_heap_open(heap, id, o) &&
+                  o->type == o->type->described && o->type->family == &ph_family_dict &&
+                  ph_dict_open(&heap->objects, o, d);
     return usable ? id : PH_NO_OBJECT;
 }
 

@@ -8,7 +8,7 @@ struct ph_waste_search {
     struct ph_heap *heap;
     const struct ph_host *host;
     const struct ph_filter *filter;
-    uint8_t *types;  /* those that pass */
+    uint8_t *types;   /* those that pass */
     uint8_t *counted; /* by id: already under some kind */
     struct ph_waste *waste;
 };

@@ -89,13 +89,17 @@ static void write_kinds(struct ph_doc *doc, struct answer *a)
 /* ---- examples ---- */
 
 static const struct ph_column object_columns[] = {
-    {"bytes", "BYTES", PH_COLUMN_EXACT}, {"count", "", PH_COLUMN_JSON_ONLY},
-    {"address", "ADDRESS", 0},           {"type", "TYPE", 0},
+    {"bytes", "BYTES", PH_COLUMN_EXACT},
+    {"count", "", PH_COLUMN_JSON_ONLY},
+    {"address", "ADDRESS", 0},
+    {"type", "TYPE", 0},
     {"summary", "SUMMARY", PH_COLUMN_LAST},
 };
 static const struct ph_column value_columns[] = {
-    {"bytes", "BYTES", PH_COLUMN_EXACT}, {"count", "COPIES", 0},
-    {"address", "ADDRESS", 0},           {"type", "TYPE", 0},
+    {"bytes", "BYTES", PH_COLUMN_EXACT},
+    {"count", "COPIES", 0},
+    {"address", "ADDRESS", 0},
+    {"type", "TYPE", 0},
     {"summary", "VALUE", PH_COLUMN_LAST},
 };
 static const struct ph_column pool_columns[] = {
@@ -164,9 +168,9 @@ static void write_section(struct ph_doc *doc, const struct ph_invocation *inv,
     ph_doc_count(doc, "matched", NULL, (int64_t)count);
     ph_doc_table(doc, &(struct ph_table){
                           .key = "examples",
-                          .columns = section->kind == PH_WASTE_POOLS  ? pool_columns
-                                     : is_of_values(section->kind) ? value_columns
-                                                                      : object_columns,
+                          .columns = section->kind == PH_WASTE_POOLS ? pool_columns
+                                     : is_of_values(section->kind)   ? value_columns
+                                                                     : object_columns,
                           .column_count = sizeof object_columns / sizeof *object_columns,
                           .row_count = shown,
                           .row = example_row,
@@ -265,7 +269,8 @@ const struct ph_command ph_command_waste = {
         "sys.getsizeof's; an object counts under one kind only. --kind NAME lists one kind page by "
         "page, --type GLOB looks at some types only.\n\n"
         "duplicate-strings, -bytes, -numbers: objects of exactly one type (str, bytes, int, float, "
-        "complex) with equal values, but for those in a program's data, which cost no memory. BYTES "
+        "complex) with equal values, but for those in a program's data, which cost no memory. "
+        "BYTES "
         "are those of all copies but the largest, COUNT the copies to be spared.\n\n"
         "sparse-dicts: the table's bytes less those of the smallest table that holds the items. "
         "sparse-sets: the table's bytes less those in a copy of the set.\n\n"
@@ -275,7 +280,8 @@ const struct ph_command ph_command_waste = {
         "items.\n\n"
         "unshared-dicts: instances whose __dict__ has lost key sharing while that of others of the "
         "class has not, and whose attributes would fit. BYTES is its size less that of one that "
-        "shares; in 3.13 and later its whole size, for the values would lie in the instance. needless-dicts (3.11 and later): instances whose __dict__ was asked for, which "
+        "shares; in 3.13 and later its whole size, for the values would lie in the instance. "
+        "needless-dicts (3.11 and later): instances whose __dict__ was asked for, which "
         "made a dict for values that need none, and to which now only the instance refers. BYTES "
         "is the dict's without the values.\n\n"
         "half-empty-pools: pools (mimalloc: pages) of which less than half of the blocks are in "

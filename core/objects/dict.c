@@ -225,8 +225,7 @@ static uint64_t copied_table_slots(uint64_t items)
     return slots;
 }
 
-uint64_t ph_dict_smallest_table(struct ph_objects *objects, const struct ph_dict *d,
-                                uint64_t items)
+uint64_t ph_dict_smallest_table(struct ph_objects *objects, const struct ph_dict *d, uint64_t items)
 {
     const struct ph_layout *L = &objects->python->layout;
     uint64_t slots = 8; /* PyDict_MINSIZE */
@@ -236,8 +235,7 @@ uint64_t ph_dict_smallest_table(struct ph_objects *objects, const struct ph_dict
     }
     while (usable_fraction(slots) < items)
         slots *= 2;
-    bool unicode =
-        L->traits.dict_keys == PH_DICT_KEYS_LOG2 && ph_dict_has_str_keys(objects, d);
+    bool unicode = L->traits.dict_keys == PH_DICT_KEYS_LOG2 && ph_dict_has_str_keys(objects, d);
     uint64_t entry = (uint64_t)(unicode ? L->dict_unicode_entry.size : L->dict_entry.size);
     return (uint64_t)L->dict_keys.dk_indices + slots * index_bytes_for(slots) +
            usable_fraction(slots) * entry;

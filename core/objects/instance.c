@@ -151,8 +151,8 @@ void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o,
     bool own_dict =
         type->dictoffset != type->body->dictoffset || has_managed_dict(objects->python, type);
     for (uint32_t i = 0; i < type->slot_count; i++)
-        ph_visit(v, ph_instance_slot(objects, o, &type->slots[i]), PH_LABEL_MEMBER, type->slots[i].name,
-                 PH_REF_STRONG);
+        ph_visit(v, ph_instance_slot(objects, o, &type->slots[i]), PH_LABEL_MEMBER,
+                 type->slots[i].name, PH_REF_STRONG);
     struct ph_dict d;
     bool shown_by_dict = objects->python->layout.traits.inline_values == PH_INLINE_VALUES_DICT &&
                          has_managed_dict(objects->python, type) && ph_instance_dict(objects, o);

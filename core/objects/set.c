@@ -33,12 +33,12 @@ uint64_t ph_set_table_bytes(const struct ph_objects *objects, const struct ph_ob
 }
 
 /* set_merge() makes room for twice the items where the small table would be too full, which is from
- * three fifths on (3.7) or from two thirds on; set_table_resize() takes a power of two above that.
+ * three fifths on (3.6) or from two thirds on; set_table_resize() takes a power of two above that.
  */
 uint64_t ph_set_copied_table_bytes(const struct ph_objects *objects, uint64_t items)
 {
     const struct ph_layout *L = &objects->python->layout;
-    bool too_full = L->version >= 0x03070000 ? items * 5 >= 7 * 3 : items * 3 >= 8 * 2;
+    bool too_full = L->version >= 0x03060000 ? items * 5 >= 7 * 3 : items * 3 >= 8 * 2;
     uint64_t slots = SMALL_SLOTS;
     while (too_full && slots <= items * 2)
         slots *= 2;

@@ -18,10 +18,10 @@ CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.
 
 # What a suite's folder holds: interpreters with their debug builds, debuggers, and the libraries of the plugins.
 SUITES = {
-    "trixie": "python3.13 python3.13-dbg gdb gdbserver libffi8 libelf1t64 libdw1t64 libpopt0 libjson-c5 libpcre2-8-0 liblz4-1 libzstd1",
+    "trixie": "python3.13 python3.13-dbg gdb gdbserver libffi8 libelf1t64 libdw1t64 libpopt0 libjson-c5 liblz4-1 libzstd1",
     "sid": """python3.13 python3.13-dbg python3.13-dev python3.14 python3.14-dbg python3.14-dev
               python3.15 python3.15-dbg python3.15-dev gdb gdbserver lldb-22
-              libffi8 libelf1t64 libdw1t64 libpopt0 libjson-c5 libpcre2-8-0 liblz4-1 libzstd1""",
+              libffi8 libelf1t64 libdw1t64 libpopt0 libjson-c5 liblz4-1 libzstd1""",
 }
 
 # Debian's packages of debuggers that cannot be installed beside others: unpacked, with the libraries of their own.

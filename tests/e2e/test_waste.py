@@ -1,9 +1,11 @@
 """`waste` and `top --group-by value` say what the process itself says of its values, tables, lists and dicts."""
 import json
+import random
 
 import differences
 import pytest
 import targets
+from test_verify import OF_ALL, Patient
 
 TRACKED = ["over-allocated-lists", "sparse-dicts", "sparse-sets", "empty-containers"]
 
@@ -137,6 +139,79 @@ def test_half_empty_pools(cli, wasteful, tmp_path):
             blocks, used = (pool_bytes - 48) // block, read_word(memory, pool, 4)
             assert (row["count"], row["bytes"]) == (used, (blocks - used) * block) and 2 * used < blocks
             assert row["type"] is None and int(row["address"], 16) == pool + 48
+
+
+# ---- damage ----
+
+QUESTIONS = [["waste", "--limit", "0"], ["top", "--group-by", "value", "--limit", "0"], ["find", "e", "--limit", "0"],
+             ["find", "--regex", "(e+)+$", "--limit", "0"], ["find", "--attribute", "value", "item", "--limit", "0"]]
+
+
+@pytest.fixture
+def patient(some_python, tmp_path_factory):
+    """A core that can be damaged."""
+    core = targets.PythonProcess(some_python, "sound.py", tmp_path_factory.mktemp("sound")).core()
+    edited = Patient(core, core.path + ".edited")
+    yield edited
+    edited.close()
+    core.close()
+
+
+def require_answers(cli, patient):
+    """An answer, or one line that says why there is none; the same every time."""
+    answers = []
+    for line in QUESTIONS:
+        outcome = cli.call(patient, [*line, "--json"])
+        assert outcome.status in (0, 1) and outcome.err.count("\n") == outcome.status, outcome
+        answers.append(json.loads(outcome.out) if outcome.status == 0 else None)
+    again = cli.call(patient, [*QUESTIONS[0], "--json"])
+    assert again.status == 1 or json.loads(again.out) == answers[0]
+    return answers
+
+
+def lengthen_text(patient):
+    """Of a str, to what no memory holds."""
+    first = patient.word(patient.field(patient.mark("list"), "PyListObject", "ob_item"))
+    patient.set_word(patient.at(first, "PyASCIIObject", "length"), 1 << 62)
+
+
+def change_kind_of_text(patient):
+    first = patient.word(patient.field(patient.mark("list"), "PyListObject", "ob_item"))
+    patient.add(patient.at(first, "PyASCIIObject", "state"), 0xc)
+
+
+def enlarge_set(patient):
+    patient.set_word(patient.at(patient.mark("set"), "PySetObject", "mask"), (1 << 62) - 1)
+
+
+def shrink_list(patient):
+    patient.set_word(patient.at(patient.mark("list"), "PyListObject", "allocated"), 2 ** 64 - 5)
+
+
+def test_damaged_objects(cli, patient):
+    for damage in OF_ALL + [lengthen_text, change_kind_of_text, enlarge_set, shrink_list]:
+        damage(patient)
+        waste = require_answers(cli, patient)[0]
+        if damage.__name__ in ("lengthen_list", "shrink_list"):
+            skipped = {row["what"]: row["count"] for row in waste["skipped"]}
+            assert skipped["containers whose lengths make no sense"] == 1
+            listed = {row["address"] for kind in waste["kinds"] for row in kind["examples"]}
+            assert hex(patient.mark("list")) not in listed
+        patient.heal()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_anywhere(cli, patient, seed):
+    """Thousands of bytes of the objects' pools."""
+    dice = random.Random(seed)
+    known = [address for address in patient.truth.address if address > 1 << 40]
+    for _ in range(3000):
+        address = dice.choice(known) + dice.randrange(64)
+        try:
+            patient.write(address, bytes([dice.randrange(256)]))
+        except StopIteration:
+            pass  # not in the core
+    require_answers(cli, patient)
 
 
 def test_core(cli, some_python, tmp_path_factory, tmp_path):
