@@ -264,7 +264,7 @@ static void write_total(struct ph_doc *doc, const struct rows *rows, const char 
 }
 
 enum group { GROUP_TYPE, GROUP_MODULE, GROUP_THREAD, GROUP_VALUE };
-static const char *const group_things[] = {"types", "modules", "threads"};
+static const char *const group_things[] = {"types", "modules", "threads", "values"};
 
 static enum group group_by(const struct ph_options *options)
 {
@@ -278,8 +278,6 @@ static enum group group_by(const struct ph_options *options)
 static enum ph_status run_top(struct ph_session *s, const struct ph_invocation *inv,
                               struct ph_doc *doc, struct ph_error *err)
 {
-    if (group_by(&inv->options) == GROUP_VALUE)
-        return ph_top_values(s, inv, doc, err);
     struct ph_heap *heap;
     struct ph_graph *graph = NULL;
     struct ph_filter filter;
@@ -287,6 +285,8 @@ static enum ph_status run_top(struct ph_session *s, const struct ph_invocation *
     enum key key = sort_key(&inv->options);
     enum group group = group_by(&inv->options);
     bool retained = key == KEY_RETAINED;
+    if (group == GROUP_VALUE)
+        return ph_top_values(s, inv, doc, err);
     enum ph_status status = ph_filter_from_options(&inv->options, &filter, err);
     if (!status && (retained || group == GROUP_THREAD))
         status = ph_session_graph(s, retained, &graph, err);

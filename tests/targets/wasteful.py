@@ -312,7 +312,7 @@ def find_answers(kept, objects):
         "long": [numbers[7]],
         "fraction": [numbers[8]],
         "attribute": owners + [o for o in objects if isinstance(o, dict) and dict.__contains__(o, ATTRIBUTE)],
-        "attribute of value": [owners[0], owners[0].__dict__, owners[4]],
+        "attribute of value": [owners[0], owners[4]] + [o for o in objects if o is owners[0].__dict__],  # not one made now
     }.items()}
 
 
