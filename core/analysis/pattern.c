@@ -291,8 +291,8 @@ static void order_units(const struct ph_python *python, const struct ph_str *uni
     }
 }
 
-/* Whether `needle` is at a multiple of `unit` bytes; looked for piece by piece, each of which
- * overlaps the next by what may be cut. */
+/* Whether `needle` is at a multiple of `unit` bytes, a power of two; looked for piece by piece,
+ * each of which overlaps the next by what may be cut. */
 static enum ph_verdict search(struct ph_matcher *m, const uint8_t *bytes, uint64_t len,
                               const struct ph_str *needle, uint64_t unit)
 {
@@ -302,7 +302,7 @@ static enum ph_verdict search(struct ph_matcher *m, const uint8_t *bytes, uint64
         if (piece > left)
             piece = left;
         const uint8_t *hit = memmem(bytes + at, piece, ph_str_text(needle), needle->len);
-        if (hit && (uint64_t)(hit - bytes) % unit == 0)
+        if (hit && ((uint64_t)(hit - bytes) & (unit - 1)) == 0)
             return PH_MATCHED;
         if (hit)
             at = (uint64_t)(hit - bytes) + 1;

@@ -3,7 +3,8 @@ import os
 
 import targets
 
-NAMES = ["info", "top", "list", "show", "sizeof", "referrers", "referents", "suspects", "why", "dominators", "cycles", "find", "waste", "frames",
+NAMES = ["info", "top", "list", "show", "sizeof", "referrers", "referents", "suspects", "why", "dominators", "cycles", "find", "waste",
+         "frames",
          "whatis", "trace", "memory", "verify", "layout"]
 
 
