@@ -103,7 +103,7 @@ static void append_escape(struct ph_str *s, uint32_t codepoint)
         ph_str_appendf(s, "\\U%08x", codepoint);
 }
 
-static void append_utf8(struct ph_str *s, uint32_t c)
+void ph_str_append_utf8(struct ph_str *s, uint32_t c)
 {
     char bytes[4];
     size_t len = 0;
@@ -128,15 +128,12 @@ static void append_utf8(struct ph_str *s, uint32_t c)
 void ph_str_append_codepoint(struct ph_str *s, uint32_t codepoint)
 {
     if (is_printable(codepoint))
-        append_utf8(s, codepoint);
+        ph_str_append_utf8(s, codepoint);
     else
         append_escape(s, codepoint);
 }
 
-/* Decode one code point of at most len bytes (len > 0). Yields its length, 0 where the bytes are
- * not UTF-8. Encoded surrogates are let through, for they become escapes like any other unprintable
- * code point. */
-static size_t decode_utf8(const unsigned char *p, size_t len, uint32_t *codepoint)
+size_t ph_utf8_decode(const unsigned char *p, size_t len, uint32_t *codepoint)
 {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t need = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
@@ -163,6 +160,7 @@ static size_t plain_prefix(const unsigned char *p, size_t len)
     return n;
 }
 
+/* Encoded surrogates become escapes like any other unprintable code point. */
 void ph_str_append_visible(struct ph_str *s, const void *bytes, size_t len)
 {
     const unsigned char *p = bytes, *end = p + len;
@@ -174,7 +172,7 @@ void ph_str_append_visible(struct ph_str *s, const void *bytes, size_t len)
         if (p == end)
             break;
         uint32_t codepoint;
-        size_t used = decode_utf8(p, (size_t)(end - p), &codepoint);
+        size_t used = ph_utf8_decode(p, (size_t)(end - p), &codepoint);
         if (used)
             ph_str_append_codepoint(s, codepoint);
         else

@@ -26,6 +26,11 @@ void ph_str_appendf(struct ph_str *s, const char *format, ...) PH_PRINTF(2, 3);
 void ph_str_append_visible(struct ph_str *s, const void *bytes, size_t len);
 /* Append one code point by the same rule. */
 void ph_str_append_codepoint(struct ph_str *s, uint32_t codepoint);
+/* Append one code point as it is. One above U+10FFFF becomes what is no UTF-8. */
+void ph_str_append_utf8(struct ph_str *s, uint32_t codepoint);
+/* Decode one code point of at most len bytes (len > 0). Yields its length, 0 where the bytes are
+ * not UTF-8. Encoded surrogates are let through. */
+size_t ph_utf8_decode(const unsigned char *bytes, size_t len, uint32_t *codepoint);
 void ph_str_truncate(struct ph_str *s,
                      size_t len);    /* keep the first len bytes; no more than there are */
 void ph_str_clear(struct ph_str *s); /* empty it, keep the memory */

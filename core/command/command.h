@@ -90,7 +90,7 @@ struct ph_command {
 
 /* The registry, in the order of commands.def; NULL past the end. */
 const struct ph_command *ph_command_at(size_t i);
-const struct ph_command *ph_command_find(const char *name); /* exact, or NULL */
+const struct ph_command *ph_command_named(const char *name); /* exact, or NULL */
 
 /* Help as text, for all hosts: the list of commands (command NULL) or one command's. `prefix` is
  * what the user types before a command ("py-heap", "pymem"). */

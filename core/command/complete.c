@@ -74,7 +74,7 @@ void ph_complete(size_t argc, const char *const *argv, void (*add)(void *ctx, co
         offer_commands(&c);
         return;
     }
-    const struct ph_command *command = ph_command_find(argv[0]);
+    const struct ph_command *command = ph_command_named(argv[0]);
     if (!command)
         return;
     unsigned waiting = waiting_option(command, argv[argc - 2]);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { LINE_WIDTH = 80, NAME_COLUMN = 2, HELP_COLUMN = 24 };
+enum { LINE_WIDTH = 80, NAME_COLUMN = 2, HELP_COLUMN = 24, LONGEST_LIST = 50 };
 
 /* ---- text ---- */
 
@@ -76,6 +76,13 @@ static void write_commands(const char *prefix, FILE *out)
     fprintf(out, "\n'%s help COMMAND' tells more about one.\n", prefix);
 }
 
+/* Whether what may be given is too much for the option's own line. */
+static bool has_long_list(enum ph_option_id id)
+{
+    const char *value = ph_option_list[id].value_name;
+    return value && strlen(value) > LONGEST_LIST;
+}
+
 /* "--sort KEY", "-o, --output FILE" */
 static void format_option(struct ph_str *text, enum ph_option_id id)
 {
@@ -85,7 +92,7 @@ static void format_option(struct ph_str *text, enum ph_option_id id)
         ph_str_appendf(text, "-%c, ", ph_option_letter(id));
     ph_str_appendf(text, "--%s", option->name);
     if (option->value_name)
-        ph_str_appendf(text, " %s", option->value_name);
+        ph_str_appendf(text, " %s", has_long_list(id) ? "NAME" : option->value_name);
 }
 
 /* What it does and, where that depends on the command, what it takes. */
@@ -96,7 +103,7 @@ static void format_option_help(struct ph_str *text, const struct ph_command *com
     char buf[32];
 
     ph_str_append(text, ph_option_list[id].help);
-    if (id != PH_OPTION_sort)
+    if (id != PH_OPTION_sort && !has_long_list(id))
         return;
     for (size_t i = 0; (key = ph_option_choice(command, id, i, buf)); i++)
         ph_str_appendf(text, "%s%s", i ? ", " : ": ", key);

@@ -42,7 +42,7 @@ static enum ph_status fail_command(const char *name, struct ph_error *err)
 static enum ph_status find_command(const char *name, const struct ph_command **command,
                                    struct ph_error *err)
 {
-    *command = ph_command_find(name);
+    *command = ph_command_named(name);
     return *command ? PH_OK : fail_command(name, err);
 }
 

@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* "|duplicate-strings|..." */
+static const char waste_kinds[] =
+#define PH_WASTE(id, name, what) "|" name
+#include "analysis/waste.def"
+#undef PH_WASTE
+    ;
+
 const struct ph_option ph_option_list[PH_OPTION_COUNT] = {
 #define PH_OPTION(id, name, type, value_name, help)                                                \
     [PH_OPTION_##                                                                                  \

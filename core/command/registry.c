@@ -17,7 +17,7 @@ const struct ph_command *ph_command_at(size_t i)
     return i < sizeof commands / sizeof commands[0] ? commands[i] : NULL;
 }
 
-const struct ph_command *ph_command_find(const char *name)
+const struct ph_command *ph_command_named(const char *name)
 {
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (!strcmp(commands[i]->name, name))

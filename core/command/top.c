@@ -2,6 +2,7 @@
 #include "analysis/histogram.h"
 #include "analysis/threads.h"
 #include "command/session.h"
+#include "command/top_values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -262,14 +263,15 @@ static void write_total(struct ph_doc *doc, const struct rows *rows, const char 
                 ph_format_bytes(bytes, total.bytes));
 }
 
-enum group { GROUP_TYPE, GROUP_MODULE, GROUP_THREAD };
-static const char *const group_things[] = {"types", "modules", "threads"};
+enum group { GROUP_TYPE, GROUP_MODULE, GROUP_THREAD, GROUP_VALUE };
+static const char *const group_things[] = {"types", "modules", "threads", "values"};
 
 static enum group group_by(const struct ph_options *options)
 {
     const char *word = options->group_by ? options->group_by : "type";
     return strcmp(word, "module") == 0   ? GROUP_MODULE
            : strcmp(word, "thread") == 0 ? GROUP_THREAD
+           : strcmp(word, "value") == 0  ? GROUP_VALUE
                                          : GROUP_TYPE;
 }
 
@@ -283,6 +285,8 @@ static enum ph_status run_top(struct ph_session *s, const struct ph_invocation *
     enum key key = sort_key(&inv->options);
     enum group group = group_by(&inv->options);
     bool retained = key == KEY_RETAINED;
+    if (group == GROUP_VALUE)
+        return ph_top_values(s, inv, doc, err);
     enum ph_status status = ph_filter_from_options(&inv->options, &filter, err);
     if (!status && (retained || group == GROUP_THREAD))
         status = ph_session_graph(s, retained, &graph, err);
@@ -330,7 +334,8 @@ const struct ph_command ph_command_top = {
             "and plainly an object though nothing found refers to it; all is everything.\n\n"
             "--sort retained adds what would be freed at least if all objects of a type went, with "
             "what nothing else keeps alive. --group-by thread tells what the frames and the state "
-            "of each thread alone keep alive.",
+            "of each thread alone keep alive. --group-by value counts equal values of one type: of "
+            "str, bytes, int, float and complex objects and instances of their subclasses.",
     .operands = PH_OPERANDS_NONE,
     .options = PH_TAKES(scope) | PH_TAKES(type) | PH_TAKES(gen) | PH_TAKES(min_bytes) |
                PH_TAKES(max_bytes) | PH_TAKES(group_by),

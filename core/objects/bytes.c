@@ -23,8 +23,27 @@ static void bytes_summary(struct ph_objects *objects, const struct ph_object *o,
                  ph_object_var_size(objects, o), max_chars, out);
 }
 
+static bool view_bytes(const struct ph_objects *objects, ph_addr start, int64_t len,
+                       struct ph_content *out)
+{
+    *out = (struct ph_content){
+        .kind = PH_CONTENT_BYTES,
+        .unit_bytes = 1,
+        .count = (uint64_t)len,
+    };
+    return len >= 0 && len < MAX_LENGTH && ph_content_at(objects, start, out);
+}
+
+static bool bytes_content(struct ph_objects *objects, const struct ph_object *o,
+                          struct ph_content *out)
+{
+    return view_bytes(objects, o->address + (uint64_t)objects->python->layout.bytes.ob_sval,
+                      ph_object_var_size(objects, o), out);
+}
+
 const struct ph_family ph_family_bytes = {
     .type_names = PH_TYPE_NAMES("bytes"),
+    .content = bytes_content,
     .summary = bytes_summary,
 };
 
@@ -47,14 +66,25 @@ static void bytearray_buffers(struct ph_objects *objects, const struct ph_object
                         (uint64_t)L->bytes.ob_sval + bytes + 1, "bytes");
 }
 
-static void bytearray_summary(struct ph_objects *objects, const struct ph_object *o,
-                              uint64_t max_chars, struct ph_str *out)
+static ph_addr bytearray_start(const struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
     int32_t start = ph_has(L->bytearray.ob_start) ? L->bytearray.ob_start : L->bytearray.ob_bytes;
+    return ph_object_ptr(objects, o, start);
+}
+
+static bool bytearray_content(struct ph_objects *objects, const struct ph_object *o,
+                              struct ph_content *out)
+{
+    return view_bytes(objects, bytearray_start(objects, o), ph_object_var_size(objects, o), out);
+}
+
+static void bytearray_summary(struct ph_objects *objects, const struct ph_object *o,
+                              uint64_t max_chars, struct ph_str *out)
+{
     ph_str_append(out, "bytearray(");
-    append_bytes(objects, ph_object_ptr(objects, o, start), ph_object_var_size(objects, o),
-                 max_chars, out);
+    append_bytes(objects, bytearray_start(objects, o), ph_object_var_size(objects, o), max_chars,
+                 out);
     ph_str_append(out, ")");
 }
 
@@ -62,6 +92,7 @@ const struct ph_family ph_family_bytearray = {
     .type_names = PH_TYPE_NAMES("bytearray"),
     .size = ph_size_with_buffers,
     .buffers = bytearray_buffers,
+    .content = bytearray_content,
     .summary = bytearray_summary,
 };
 

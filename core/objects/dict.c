@@ -9,8 +9,9 @@ enum {
     MAX_LOG2 = 40,
 };
 
-/* Bytes of one index of a table of `size` slots, up to 3.10 (Objects/dictobject.c: DK_IXSIZE). */
-static uint64_t old_index_bytes(uint64_t size)
+/* Bytes of one index of a table of `size` slots (Objects/dictobject.c: DK_IXSIZE); from 3.11 on the
+ * keys say it themselves. */
+static uint64_t index_bytes_for(uint64_t size)
 {
     return size <= 0xff ? 1 : size <= 0xffff ? 2 : size <= 0xffffffff ? 4 : 8;
 }
@@ -45,7 +46,7 @@ static bool read_shape(const struct ph_python *python, const uint8_t *header,
         if (size < 1 || size > 1ll << MAX_LOG2)
             return false;
         shape->size = (uint64_t)size;
-        shape->index_bytes = shape->size * old_index_bytes(shape->size);
+        shape->index_bytes = shape->size * index_bytes_for(shape->size);
         shape->unicode_entries = false;
     }
     shape->entry_bytes =
@@ -188,11 +189,62 @@ ph_addr ph_dict_get_string(struct ph_objects *objects, ph_addr dict, const char 
     return 0;
 }
 
+uint64_t ph_dict_used(const struct ph_objects *objects, const struct ph_object *o)
+{
+    return ph_object_count(objects, o, objects->python->layout.dict.ma_used);
+}
+
+uint64_t ph_dict_values_room(const struct ph_dict *d)
+{
+    bool log2 = d->python->layout.traits.dict_keys == PH_DICT_KEYS_LOG2;
+    return log2 ? d->entry_count + d->usable : d->capacity;
+}
+
+bool ph_dict_has_str_keys(struct ph_objects *objects, const struct ph_dict *d)
+{
+    if (d->unicode_only)
+        return true;
+    for (uint64_t i = 0; i < d->entry_count; i++) {
+        struct ph_object key;
+        if (!ph_dict_value(d, i))
+            continue;
+        if (!ph_object_at(objects, ph_dict_key(d, i), &key) || key.type != key.type->described ||
+            key.type->family != &ph_family_str)
+            return false;
+    }
+    return true;
+}
+
+/* PyDict_Merge() of 2.7 makes room for twice the items where a small table would be two thirds
+ * full; dictresize() takes a power of two above that. */
+static uint64_t copied_table_slots(uint64_t items)
+{
+    uint64_t slots = 8;
+    while (items * 3 >= 8 * 2 && slots <= items * 2)
+        slots *= 2;
+    return slots;
+}
+
+uint64_t ph_dict_smallest_table(struct ph_objects *objects, const struct ph_dict *d, uint64_t items)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    uint64_t slots = 8; /* PyDict_MINSIZE */
+    if (L->traits.dict_keys == PH_DICT_KEYS_TABLE) {
+        slots = copied_table_slots(items);
+        return slots > 8 ? slots * (uint64_t)L->dict_entry.size : 0;
+    }
+    while (usable_fraction(slots) < items)
+        slots *= 2;
+    bool unicode = L->traits.dict_keys == PH_DICT_KEYS_LOG2 && ph_dict_has_str_keys(objects, d);
+    uint64_t entry = (uint64_t)(unicode ? L->dict_unicode_entry.size : L->dict_entry.size);
+    return (uint64_t)L->dict_keys.dk_indices + slots * index_bytes_for(slots) +
+           usable_fraction(slots) * entry;
+}
+
 /* ---- the family ---- */
 
 uint64_t ph_dict_size(struct ph_objects *objects, const struct ph_object *o)
 {
-    const struct ph_layout *L = &objects->python->layout;
     struct ph_dict d;
     uint64_t bytes = o->type->basicsize;
     if (!ph_dict_open(objects, o, &d))
@@ -200,9 +252,7 @@ uint64_t ph_dict_size(struct ph_objects *objects, const struct ph_object *o)
     if (d.values) {
         /* _PyDict_SizeOf(): all that the values have room for; from 3.11 on what the shared keys
          * can still use. */
-        uint64_t room =
-            L->traits.dict_keys == PH_DICT_KEYS_LOG2 ? d.entry_count + d.usable : d.capacity;
-        bytes += room * ph_word_bytes(objects->python);
+        bytes += ph_dict_values_room(&d) * ph_word_bytes(objects->python);
     }
     return d.keys_refcount == 1 ? bytes + d.keys_bytes : bytes;
 }

@@ -63,6 +63,18 @@ bool ph_dict_entry_hash(const struct ph_dict *d, uint64_t i, uint64_t *hash);
  * ph_type_at(). */
 ph_addr ph_dict_get_string(struct ph_objects *objects, ph_addr dict, const char *key);
 
+/* ma_used: how many items a dict says it has; 0 where that makes no sense. */
+uint64_t ph_dict_used(const struct ph_objects *objects, const struct ph_object *o);
+/* For how many values the dicts and instances have room that share these keys, as sys.getsizeof
+ * counts it. */
+uint64_t ph_dict_values_room(const struct ph_dict *d);
+/* Whether all keys are exact str. */
+bool ph_dict_has_str_keys(struct ph_objects *objects, const struct ph_dict *d);
+/* Bytes of the smallest table that would hold so many items of the dict; 2.7: of the table that a
+ * copy of the dict gets, 0 where it lies in the dict. */
+uint64_t ph_dict_smallest_table(struct ph_objects *objects, const struct ph_dict *d,
+                                uint64_t items);
+
 /* The parts of the dict family, for the families of C types that begin with a dict. */
 uint64_t ph_dict_size(struct ph_objects *objects, const struct ph_object *o);
 void ph_dict_refs(struct ph_objects *objects, const struct ph_object *o,
@@ -81,6 +93,16 @@ ph_addr ph_instance_dict(struct ph_objects *objects, const struct ph_object *o);
 /* The attribute of that name in the instance's values or __dict__; 0 where it has none. */
 ph_addr ph_instance_attribute(struct ph_objects *objects, const struct ph_object *o,
                               const char *name);
+/* Whether instances of a type are dicts, frozen ones included. */
+bool ph_type_is_dict(const struct ph_type *type);
+/* Whether instances of a type may have a __dict__. */
+bool ph_type_has_dict(const struct ph_python *python, const struct ph_type *type);
+/* What vars(o) is, of an instance, a module, a function or a type; 0 where it has none, or where
+ * its values stand for it. */
+ph_addr ph_object_dict(struct ph_objects *objects, const struct ph_object *o);
+/* What a __slots__ member of the object refers to; 0 where it is not set. */
+ph_addr ph_instance_slot(const struct ph_objects *objects, const struct ph_object *o,
+                         const struct ph_member *slot);
 /* Bytes before the GC header for managed dicts and weak references, by tp_flags. */
 uint32_t ph_managed_header_bytes(const struct ph_python *python, uint64_t tp_flags);
 /* Visit what an instance holds beside its base's part: attributes or __dict__, and its class. */

@@ -60,6 +60,29 @@ ph_addr ph_instance_dict(struct ph_objects *objects, const struct ph_object *o)
     return tagged && (word & VALUES_TAG) ? 0 : word;
 }
 
+bool ph_type_is_dict(const struct ph_type *type)
+{
+    return (type->flags & PH_TPFLAGS_DICT_SUBCLASS) || type->family == &ph_family_dict;
+}
+
+bool ph_type_has_dict(const struct ph_python *python, const struct ph_type *type)
+{
+    return type->dictoffset || has_managed_dict(python, type) ||
+           type->family == &ph_family_old_instance || type->family == &ph_family_old_class;
+}
+
+ph_addr ph_object_dict(struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    if (o->type->flags & PH_TPFLAGS_TYPE_SUBCLASS)
+        return ph_type_dict(objects, o->address);
+    if (o->type->family == &ph_family_old_instance)
+        return ph_object_ptr(objects, o, L->old_instance.in_dict);
+    if (o->type->family == &ph_family_old_class)
+        return ph_object_ptr(objects, o, L->old_class.cl_dict);
+    return ph_instance_dict(objects, o);
+}
+
 /* Where the instance's values are now, and how many words they may have; 0 where it has none. */
 static ph_addr find_values(struct ph_objects *objects, const struct ph_object *o,
                            uint64_t *capacity)
@@ -112,9 +135,8 @@ ph_addr ph_instance_attribute(struct ph_objects *objects, const struct ph_object
     return dict ? ph_dict_get_string(objects, dict, name) : 0;
 }
 
-/* What a __slots__ member refers to. */
-static ph_addr slot_value(const struct ph_objects *objects, const struct ph_object *o,
-                          const struct ph_member *slot)
+ph_addr ph_instance_slot(const struct ph_objects *objects, const struct ph_object *o,
+                         const struct ph_member *slot)
 {
     if (!slot->after_items)
         return ph_object_ptr(objects, o, slot->offset);
@@ -129,8 +151,8 @@ void ph_instance_refs(struct ph_objects *objects, const struct ph_object *o,
     bool own_dict =
         type->dictoffset != type->body->dictoffset || has_managed_dict(objects->python, type);
     for (uint32_t i = 0; i < type->slot_count; i++)
-        ph_visit(v, slot_value(objects, o, &type->slots[i]), PH_LABEL_MEMBER, type->slots[i].name,
-                 PH_REF_STRONG);
+        ph_visit(v, ph_instance_slot(objects, o, &type->slots[i]), PH_LABEL_MEMBER,
+                 type->slots[i].name, PH_REF_STRONG);
     struct ph_dict d;
     bool shown_by_dict = objects->python->layout.traits.inline_values == PH_INLINE_VALUES_DICT &&
                          has_managed_dict(objects->python, type) && ph_instance_dict(objects, o);

@@ -104,6 +104,15 @@ static void int_summary(struct ph_objects *objects, const struct ph_object *o, u
                        count * DIGIT_BITS);
 }
 
+static bool int_content(struct ph_objects *objects, const struct ph_object *o,
+                        struct ph_content *out)
+{
+    *out = (struct ph_content){.kind = PH_CONTENT_DIGITS, .unit_bytes = DIGIT_BYTES};
+    out->count = digit_count(objects, o, &out->negative);
+    return ph_content_at(objects, o->address + (uint64_t)objects->python->layout.int_.ob_digit,
+                         out);
+}
+
 bool ph_int_value(struct ph_objects *objects, ph_addr address, uint64_t *value)
 {
     const struct ph_layout *L = &objects->python->layout;
@@ -140,9 +149,22 @@ static void py2_int_summary(struct ph_objects *objects, const struct ph_object *
         ph_str_appendf(out, "%" PRId64, value);
 }
 
+static bool py2_int_content(struct ph_objects *objects, const struct ph_object *o,
+                            struct ph_content *out)
+{
+    *out = (struct ph_content){
+        .kind = PH_CONTENT_WORD,
+        .unit_bytes = ph_word_bytes(objects->python),
+        .count = 1,
+        .at = o->at + objects->python->layout.py2_int.ob_ival,
+    };
+    return true;
+}
+
 const struct ph_family ph_family_py2_int = {
     .type_names = PH_TYPE_NAMES("int", "bool"),
     .struct_size = PH_STRUCT_OF(py2_int),
+    .content = py2_int_content,
     .summary = py2_int_summary,
 };
 
@@ -156,6 +178,7 @@ static void py2_long_summary(struct ph_objects *objects, const struct ph_object 
 const struct ph_family ph_family_py2_long = {
     .type_names = PH_TYPE_NAMES("long"),
     .struct_size = PH_FIELD_OF(py2_int, ob_ival),
+    .content = int_content,
     .summary = py2_long_summary,
 };
 
@@ -164,5 +187,6 @@ const struct ph_family ph_family_py2_long = {
 const struct ph_family ph_family_int = {
     .type_names = PH_TYPE_NAMES("int", "bool"),
     .size = int_size,
+    .content = int_content,
     .summary = int_summary,
 };

@@ -227,6 +227,24 @@ void ph_object_buffers(struct ph_objects *objects, const struct ph_object *o,
         ph_instance_buffers(objects, o, v);
 }
 
+/* ---- values ---- */
+
+bool ph_object_content(struct ph_objects *objects, const struct ph_object *o,
+                       struct ph_content *out)
+{
+    return o->type->family->content && o->type->family->content(objects, o, out);
+}
+
+bool ph_content_at(const struct ph_objects *objects, ph_addr start, struct ph_content *out)
+{
+    static const uint8_t nothing[1];
+    uint64_t bytes;
+    if (!ph_mul(out->count, out->unit_bytes, &bytes))
+        return false;
+    out->at = bytes ? ph_target_view(objects->python->target, start, (size_t)bytes) : nothing;
+    return out->at != NULL;
+}
+
 /* ---- text ---- */
 
 void ph_object_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,

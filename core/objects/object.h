@@ -264,6 +264,31 @@ void ph_object_summary(struct ph_objects *objects, const struct ph_object *o, ui
 /* The label as Python: ".name", "['key']", "[3]", "local rows". */
 void ph_label_format(struct ph_objects *objects, struct ph_label label, struct ph_str *out);
 
+/* ---- values ---- */
+
+enum ph_content_kind {
+    PH_CONTENT_CHARS,  /* code points, of 1, 2 or 4 bytes each */
+    PH_CONTENT_BYTES,  /* 2.7: of a str, too */
+    PH_CONTENT_DIGITS, /* an int's, 30 bits in 4 bytes each, the least significant first */
+    PH_CONTENT_WORD,   /* 2.7: an int's, signed */
+    PH_CONTENT_REALS,  /* one double, or a complex's two */
+};
+
+/* The value of an object that is nothing but a value. Equal values of one type have equal parts. */
+struct ph_content {
+    enum ph_content_kind kind;
+    uint32_t unit_bytes;
+    uint64_t count;    /* of units */
+    bool negative;     /* of digits */
+    const uint8_t *at; /* count * unit_bytes, borrowed from the target and in its byte order */
+};
+
+/* False where the object is more than a value, or where its value cannot be read. */
+bool ph_object_content(struct ph_objects *objects, const struct ph_object *o,
+                       struct ph_content *out);
+/* For families: set out's `at` to the units at `start`; false where they cannot be read. */
+bool ph_content_at(const struct ph_objects *objects, ph_addr start, struct ph_content *out);
+
 /* ---- families ---- */
 
 /* One reference field of a simple type, whose references are pure data. */
@@ -317,6 +342,8 @@ struct ph_family {
     /* Buffers outside the object; NULL: none. */
     void (*buffers)(struct ph_objects *objects, const struct ph_object *o,
                     const struct ph_buffer_visitor *v);
+    /* See ph_object_content(); NULL: instances are more than a value. */
+    bool (*content)(struct ph_objects *objects, const struct ph_object *o, struct ph_content *out);
     /* NULL: "<name at 0x...>". */
     void (*summary)(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
                     struct ph_str *out);

@@ -56,6 +56,30 @@ static void complex_summary(struct ph_objects *objects, const struct ph_object *
     ph_str_append(out, "j)");
 }
 
+static bool reals_content(const struct ph_object *o, int32_t offset, uint64_t count,
+                          struct ph_content *out)
+{
+    *out = (struct ph_content){
+        .kind = PH_CONTENT_REALS,
+        .unit_bytes = sizeof(double),
+        .count = count,
+        .at = o->at + offset,
+    };
+    return true;
+}
+
+static bool float_content(struct ph_objects *objects, const struct ph_object *o,
+                          struct ph_content *out)
+{
+    return reals_content(o, objects->python->layout.float_.ob_fval, 1, out);
+}
+
+static bool complex_content(struct ph_objects *objects, const struct ph_object *o,
+                            struct ph_content *out)
+{
+    return reals_content(o, objects->python->layout.complex_.real, 2, out);
+}
+
 static void none_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
                          struct ph_str *out)
 {
@@ -69,10 +93,12 @@ static void none_summary(struct ph_objects *objects, const struct ph_object *o, 
 const struct ph_family ph_family_object = {.type_names = PH_TYPE_NAMES("object")};
 const struct ph_family ph_family_float = {
     .type_names = PH_TYPE_NAMES("float"),
+    .content = float_content,
     .summary = float_summary,
 };
 const struct ph_family ph_family_complex = {
     .type_names = PH_TYPE_NAMES("complex"),
+    .content = complex_content,
     .summary = complex_summary,
 };
 const struct ph_family ph_family_none = {

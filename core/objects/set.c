@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 
+enum { SMALL_SLOTS = 8 }; /* PySet_MINSIZE */
 #define MAX_SLOTS (1ull << 40)
 
 /* The hash of a deleted entry, whose key is the dummy object; a real hash is never -1. */
@@ -25,12 +26,28 @@ static ph_addr outer_table(const struct ph_objects *objects, const struct ph_obj
     return table == o->address + (uint64_t)L->set.smalltable ? 0 : table;
 }
 
+uint64_t ph_set_table_bytes(const struct ph_objects *objects, const struct ph_object *o)
+{
+    uint64_t entry = (uint64_t)objects->python->layout.set_entry.size;
+    return outer_table(objects, o) ? table_slots(objects, o) * entry : 0;
+}
+
+/* set_merge() makes room for twice the items where the small table would be too full, which is from
+ * three fifths on (3.6) or from two thirds on; set_table_resize() takes a power of two above that.
+ */
+uint64_t ph_set_copied_table_bytes(const struct ph_objects *objects, uint64_t items)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    bool too_full = L->version >= 0x03060000 ? items * 5 >= 7 * 3 : items * 3 >= 8 * 2;
+    uint64_t slots = SMALL_SLOTS;
+    while (too_full && slots <= items * 2)
+        slots *= 2;
+    return slots > SMALL_SLOTS ? slots * (uint64_t)L->set_entry.size : 0;
+}
+
 static uint64_t set_size(struct ph_objects *objects, const struct ph_object *o)
 {
-    uint64_t bytes = o->type->basicsize;
-    if (outer_table(objects, o))
-        bytes += table_slots(objects, o) * (uint64_t)objects->python->layout.set_entry.size;
-    return bytes;
+    return o->type->basicsize + ph_set_table_bytes(objects, o);
 }
 
 bool ph_set_open(const struct ph_objects *objects, const struct ph_object *o, struct ph_set *out)
@@ -73,9 +90,7 @@ static void set_refs(struct ph_objects *objects, const struct ph_object *o,
 static void set_buffers(struct ph_objects *objects, const struct ph_object *o,
                         const struct ph_buffer_visitor *v)
 {
-    ph_visit_buffer(v, outer_table(objects, o),
-                    table_slots(objects, o) * (uint64_t)objects->python->layout.set_entry.size,
-                    "table");
+    ph_visit_buffer(v, outer_table(objects, o), ph_set_table_bytes(objects, o), "table");
 }
 
 static void set_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,

@@ -34,6 +34,10 @@ static inline uint64_t ph_set_hash(const struct ph_set *set, uint64_t i)
 {
     return ph_load_ptr(set->python, ph_set_entry(set, i) + set->python->layout.set_entry.hash);
 }
+/* Bytes of the table where it lies outside the set, as sys.getsizeof counts it; else 0. */
+uint64_t ph_set_table_bytes(const struct ph_objects *objects, const struct ph_object *o);
+/* The same of a copy of a set of so many items. */
+uint64_t ph_set_copied_table_bytes(const struct ph_objects *objects, uint64_t items);
 /* Whether slot i holds what a deletion left: in 2.7 one str, of which each deleted slot has a
  * reference. An equal str that was put in is no such, for its slot has its own hash. */
 bool ph_set_is_deleted(struct ph_objects *objects, const struct ph_set *set, uint64_t i);

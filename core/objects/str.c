@@ -260,6 +260,24 @@ static void str_buffers(struct ph_objects *objects, const struct ph_object *o,
         ph_visit_buffer(v, ph_object_ptr(objects, o, L->ascii.wstr), bytes, "wchar_t");
 }
 
+static bool content_of(const struct ph_objects *objects, const struct shape *shape,
+                       struct ph_content *out)
+{
+    *out = (struct ph_content){
+        .kind = shape->bytes ? PH_CONTENT_BYTES : PH_CONTENT_CHARS,
+        .unit_bytes = shape->kind,
+        .count = shape->length,
+    };
+    return shape->kind && ph_content_at(objects, shape->data, out);
+}
+
+static bool str_content(struct ph_objects *objects, const struct ph_object *o,
+                        struct ph_content *out)
+{
+    struct shape shape;
+    return read_shape(objects->python, o->address, &shape) && content_of(objects, &shape, out);
+}
+
 static void str_summary(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
                         struct ph_str *out)
 {
@@ -275,11 +293,20 @@ static uint64_t py2_str_size(struct ph_objects *objects, const struct ph_object 
     return start + ph_sane_count(ph_object_var_size(objects, o));
 }
 
+static bool py2_str_content(struct ph_objects *objects, const struct ph_object *o,
+                            struct ph_content *out)
+{
+    struct shape shape;
+    return read_py2_shape(objects->python, o->address, true, &shape) &&
+           content_of(objects, &shape, out);
+}
+
 const struct ph_family ph_family_py2_str = {
     .type_names = PH_TYPE_NAMES("str"),
     .struct_size = PH_FIELD_OF(py2_str, ob_sstate),
     .size = py2_str_size,
     .own_bytes = ph_size_default,
+    .content = py2_str_content,
     .summary = str_summary,
 };
 
@@ -302,12 +329,21 @@ static uint64_t py2_unicode_size(struct ph_objects *objects, const struct ph_obj
     return (uint64_t)L->py2_unicode.size + (shape.length + 1) * shape.kind;
 }
 
+static bool py2_unicode_content(struct ph_objects *objects, const struct ph_object *o,
+                                struct ph_content *out)
+{
+    struct shape shape;
+    return read_py2_shape(objects->python, o->address, false, &shape) &&
+           content_of(objects, &shape, out);
+}
+
 const struct ph_family ph_family_py2_unicode = {
     .type_names = PH_TYPE_NAMES("unicode"),
     .struct_size = PH_FIELD_OF(py2_unicode, defenc),
     .fields = PH_REF_FIELDS(PH_REF_NOTE("encoded", py2_unicode, defenc)),
     .size = py2_unicode_size,
     .buffers = py2_unicode_buffers,
+    .content = py2_unicode_content,
     .summary = str_summary,
 };
 
@@ -319,5 +355,6 @@ const struct ph_family ph_family_str = {
     .short_form = PH_STRUCT_OF(ascii),
     .size = str_size,
     .buffers = str_buffers,
+    .content = str_content,
     .summary = str_summary,
 };

@@ -3,8 +3,8 @@ import os
 
 import targets
 
-NAMES = ["info", "top", "list", "show", "sizeof", "referrers", "referents", "suspects", "why", "dominators", "cycles", "frames",
-         "whatis", "trace", "memory", "verify", "layout"]
+NAMES = ["info", "top", "list", "show", "sizeof", "referrers", "referents", "suspects", "why", "dominators", "cycles", "find", "waste",
+         "frames", "whatis", "trace", "memory", "verify", "layout"]
 
 
 def test_help(gdb, newest_zoo):

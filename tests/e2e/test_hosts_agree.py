@@ -10,6 +10,8 @@ def commands(truth):
     inside = hex(int(samples[0], 16) + 8)
     lines = [["top"], ["top", "--limit", "0"], ["top", "--scope", "tracked", "--sort", "count"],
              ["top", "--type", "*.*", "--group-by", "module"],
+             ["top", "--group-by", "value"], ["waste"], ["waste", "--kind", "sparse-dicts"], ["find", "a", "--limit", "50"],
+             ["find", "--regex", "^[a-z]+_"], ["find", "--attribute", "name"],
              ["verify"], ["layout", "--limit", "0"], ["dominators"], ["dominators", samples[0], "--depth", "3"], ["dominators", samples[7], "--set"],
              ["dominators", "--of", "__main__.Point"], ["top", "--sort", "retained"],
              ["frames"], ["frames", "--locals", "--limit", "0"], ["suspects"], ["cycles"], ["why", samples[5], "--paths", "3"], ["why", samples[0], "--to", samples[2]],

@@ -9,7 +9,8 @@ import pytest
 import targets
 
 COMMANDS = [["top", "--limit", "0"], ["top", "--scope", "unreachable", "--limit", "0"], ["info"], ["list", "*", "--limit", "2000"],
-            ["top", "--sort", "retained", "--limit", "0"], ["dominators", "--limit", "200"], ["cycles"], ["verify"]]
+            ["top", "--sort", "retained", "--limit", "0"], ["dominators", "--limit", "200"], ["cycles"], ["verify"],
+            ["waste", "--limit", "0"], ["find", "a", "--limit", "0"], ["top", "--group-by", "value", "--limit", "0"]]
 RUNS = 4  # which worker does what differs from run to run
 
 

@@ -53,11 +53,12 @@ HEAP_TYPE = 1 << 9
 CO_OPTIMIZED = 1
 
 
-def park(path, samples=200, deep_samples=50, always=(), marks=None):
+def park(path, samples=200, deep_samples=50, always=(), marks=None, more=None):
     """Write the truth to `path`, print "ready", and block until killed; never returns.
 
     samples: how many objects to ask for their referrers and referents; deep_samples: for deep sizes.
     always: objects that must be among the samples. marks: {name: address} to hand on to the tests.
+    more(objects, tracked_count, sizes by id): what else to write, as a dict; the child calls it once it has all objects and sizes.
     """
     for o in gc.get_objects():
         sys.getsizeof(o)  # completes the static types that are not yet: that makes dicts and weak references
@@ -66,7 +67,7 @@ def park(path, samples=200, deep_samples=50, always=(), marks=None):
     gc.disable()
     if FORK() == 0:
         tracked = gc.get_objects()
-        os.write(1, write_truth(path, tracked, samples, deep_samples, always, marks))
+        os.write(1, write_truth(path, tracked, samples, deep_samples, always, marks, more))
         os._exit(0)
     else:
         for _ in LINES_OF_STDIN:
@@ -75,10 +76,10 @@ def park(path, samples=200, deep_samples=50, always=(), marks=None):
         os._exit(0)
 
 
-def write_truth(path, tracked, samples, deep_samples, always, marks):
+def write_truth(path, tracked, samples, deep_samples, always, marks, more):
     """Child only: measure and write. The line that says how it went."""
     try:
-        truth = measure(tracked, samples, deep_samples, always)
+        truth = measure(tracked, samples, deep_samples, always, more)
         truth["marks"] = {name: hex(address) for name, address in (marks or {}).items()}
         with open(path, "w") as out:
             json.dump(truth, out, separators=(",", ":"))
@@ -88,7 +89,7 @@ def write_truth(path, tracked, samples, deep_samples, always, marks):
     return b"ready\n"
 
 
-def measure(tracked, samples, deep_samples, always):
+def measure(tracked, samples, deep_samples, always, more):
     getsizeof, get_referents = sys.getsizeof, gc.get_referents
     sizes = [getsizeof(o) for o in tracked]
     tracked_count = len(tracked)
@@ -107,6 +108,7 @@ def measure(tracked, samples, deep_samples, always):
                 objects.append(referent)
     sizes += [getsizeof(o) for o in objects[tracked_count:]]
     size_by_id = dict(zip(map(id, objects), sizes))
+    added = more(objects, tracked_count, size_by_id) if more else {}
 
     names, indices, types_in_order = {}, {}, []
     for o in objects:
@@ -135,7 +137,7 @@ def measure(tracked, samples, deep_samples, always):
                 found[id(referent)].add(id(o))
     referrers = {hex(o): sorted(map(hex, holders | by_key.get(o, set()))) for o, holders in found.items()}
 
-    return {
+    truth = {
         "version": sys.version.split()[0],
         "pid": os.getppid(),
         "types": types_in_order,
@@ -149,6 +151,8 @@ def measure(tracked, samples, deep_samples, always):
         "frames": frames,
         "suspended": suspended,
     }
+    truth.update(added)
+    return truth
 
 
 def type_name(t):

@@ -173,11 +173,11 @@ static void help_comes_in_three_ways(void **state)
     ph_invocation_free(&inv);
     inv = parsed("help|top");
     assert_true(inv.help);
-    assert_ptr_equal(inv.command, ph_command_find("top"));
+    assert_ptr_equal(inv.command, ph_command_named("top"));
     ph_invocation_free(&inv);
     inv = parsed("show|--help");
     assert_true(inv.help);
-    assert_ptr_equal(inv.command, ph_command_find("show"));
+    assert_ptr_equal(inv.command, ph_command_named("show"));
     ph_invocation_free(&inv);
 }
 
@@ -188,7 +188,7 @@ static void help_names_all_that_a_command_takes(void **state)
     FILE *out = open_memstream(&text, &len);
 
     (void)state;
-    ph_command_write_help(ph_command_find("top"), "pymem", out);
+    ph_command_write_help(ph_command_named("top"), "pymem", out);
     fclose(out);
     assert_ptr_equal(strstr(text, "Usage: pymem top [OPTIONS]\n"), text);
     assert_non_null(strstr(text, "  --scope tracked|reachable|unreachable|all\n"));
@@ -204,7 +204,7 @@ static void every_command_is_described(void **state)
 
     (void)state;
     for (size_t i = 0; (command = ph_command_at(i)); i++) {
-        assert_ptr_equal(ph_command_find(command->name), command);
+        assert_ptr_equal(ph_command_named(command->name), command);
         assert_true(command->brief && *command->brief && command->help && *command->help);
         assert_non_null(command->operands_text);
     }
@@ -257,7 +257,7 @@ static void sort_keys_are_listed_in_the_error(void **state)
 
     (void)state;
     assert_int_equal(parse(&inv, "top|--sort|size", &err), PH_USAGE);
-    for (const char *const *key = ph_command_find("top")->sort_keys; *key; key++)
+    for (const char *const *key = ph_command_named("top")->sort_keys; *key; key++)
         assert_non_null(strstr(err.message, *key));
     assert_non_null(strstr(err.message, "not 'size'"));
 }
