@@ -2,6 +2,7 @@
 import collections
 import json
 import os
+import subprocess
 
 import differences
 import pytest
@@ -129,3 +130,257 @@ def test_reused_places(cli, grown, tmp_path):
     assert made <= got
     assert not got & {address["float %d" % number] for number in range(100, 200)}
     assert made & set(old.values()), "none came to lie where another was, so this proves nothing"
+
+
+def by_holder(document):
+    rows = {row["holder"]: row for row in document["holders"]}
+    assert len(rows) == len(document["holders"])
+    return rows
+
+
+def test_holders(cli, grown, tmp_path):
+    """What only a global, an attribute or a local keeps alive, by its name."""
+    process, before = grown
+    document, = ask(cli, process, tmp_path, ["diff", str(before), "--group-by", "holder", "--limit", "0"])
+    rows = by_holder(document)
+    with_dicts = process.python.version < (3, 11)  # of instances
+    local = "local local in main (%s)" % os.path.join(targets.PROGRAMS, "growing.py")
+    # The ints are of several holders, or static.
+    for name, objects in (("__main__.CACHE", 700 * (2 + with_dicts)), (local, 40 * (2 + with_dicts)),
+                          ("__main__.SERVER.sessions", 2100), ("__main__.SERVER.log", 700), ("__main__.DROPPED", -40)):
+        assert (rows[name]["d_count"], rows[name]["new"] - rows[name]["gone"]) == (objects, objects), name
+    log, size = int(process.truth.marks["log"], 16), dict(zip(process.before["address"], process.before["size"]))
+    texts = new_by_type(process)["__main__.Text"]
+    size2 = dict(zip(process.truth.address, process.truth.size))
+    assert rows["__main__.SERVER.log"]["d_bytes"] == sum(size2[text] for text in texts) + size2[log] - size[log]
+    assert sum(row["count"] for row in rows.values()) == document["total"]["count"]
+
+
+# ---- cores, and snapshots alone ----
+
+
+def test_core_and_two_files(cli, some_python, tmp_path_factory, tmp_path):
+    process = Growing(some_python, "types", tmp_path_factory.mktemp("growing"))
+    save(cli, process, tmp_path / "before", tmp_path)
+    process.go_on()
+    core = process.core()
+    core.before = process.before
+    question = ["diff", str(tmp_path / "before"), "--limit", "0"]
+    document, = ask(cli, core, tmp_path, question)
+    check_types(core, document)
+    assert document["same_process"] is True
+    save(cli, core, tmp_path / "after", tmp_path)
+    os.unlink(core.path)
+    nothing = targets.Nothing()
+    for more in ([], ["--new"], ["--group-by", "holder"], ["--type", "__main__.*", "--sort", "count"]):
+        line = ["diff", str(tmp_path / "before"), str(tmp_path / "after"), "--limit", "0", *more]
+        outcome = cli.call(nothing, [*line, "--json"])
+        assert outcome.status == 0 and outcome.err == "", outcome
+        alone = json.loads(outcome.out)
+        if not more:
+            assert (alone["types"], alone["total"]) == (document["types"], document["total"])
+        elif more == ["--new"]:
+            assert alone["matched"] == document["total"]["new"] and "summary" not in alone["objects"][0]
+        assert cli.call(nothing, line).out.count("\n") > 5
+    core.close()
+
+
+def test_unchanged(cli, newest_zoo, tmp_path):
+    save(cli, newest_zoo, tmp_path / "one", tmp_path)
+    document, = ask(cli, newest_zoo, tmp_path, ["diff", str(tmp_path / "one"), "--limit", "0"])
+    assert all(row["d_count"] == row["d_bytes"] == row["new"] == row["gone"] == 0 for row in document["types"])
+    assert "Nothing changed." in cli.call(newest_zoo, ["diff", str(tmp_path / "one")]).out
+    top, = ask(cli, newest_zoo, tmp_path, ["top", "--limit", "0"])
+    sums = collections.Counter()
+    for row in top["types"]:  # of one name there may be several types
+        sums[row["type"]] += row["bytes"]
+    assert {row["type"]: row["bytes"] for row in document["types"]} == dict(sums)
+
+
+def test_two_processes(cli, some_python, newest_python, tmp_path_factory, tmp_path):
+    """By name they can be compared, by address not."""
+    first = Growing(some_python, "types", tmp_path_factory.mktemp("growing"))
+    save(cli, first, tmp_path / "first", tmp_path)
+    first.go_on()
+    save(cli, first, tmp_path / "second", tmp_path)
+    first.close()
+    other = Growing(some_python, "types", tmp_path_factory.mktemp("growing"))
+    other.go_on()
+    document, = ask(cli, other, tmp_path, ["diff", str(tmp_path / "first"), "--limit", "0"])
+    rows = {row["type"]: row for row in document["types"]}
+    assert document["same_process"] is False and all(rows[name]["d_count"] == change for name, change in GROWN.items())
+    assert "new" not in rows["list"] and "not the same process" in cli.call(other, ["diff", str(tmp_path / "first")]).out
+    by_name, = ask(cli, other, tmp_path, ["diff", str(tmp_path / "second"), "--group-by", "holder", "--limit", "0"])
+    holders = by_holder(by_name)
+    assert all(holders[name]["d_count"] == 0 for name in ("__main__.CACHE", "__main__.SERVER.sessions"))
+    outcome = cli.call(other, ["diff", str(tmp_path / "first"), "--new"])
+    assert outcome.status == 1 and outcome.out == "" and outcome.err.count("\n") == 1 and "same process" in outcome.err
+    other.close()
+
+
+# ---- by the line that allocated it ----
+
+
+@pytest.mark.parametrize("end", ["live", "core"])
+def test_sites(cli, python, end, tmp_path_factory, tmp_path):
+    """What tracemalloc's own compare_to() says of the two stops."""
+    if python.version < (3,):
+        pytest.skip("2.7 has no tracemalloc")
+    process = Growing(python, "traced", tmp_path_factory.mktemp("growing"))
+    save(cli, process, tmp_path / "before", tmp_path)
+    process.go_on()
+    target = process.core() if end == "core" else process
+    lines, files, also, nodes = ask(cli, target, tmp_path, *(
+        ["diff", str(tmp_path / "before"), "--limit", "0", *more] for more in
+        (["--group-by", "lineno"], ["--group-by", "filename"], ["--group-by", "site"],
+         ["--group-by", "site", "--type", "__main__.Node"])))
+    truth = target.truth.data["since"]
+    for key, document in (("lineno", lines), ("filename", files)):
+        want = {(row[0], row[1] if key == "lineno" else None): tuple(row[2:]) for row in truth[key]}
+        got = {(row["file"], row["line"]): (row["bytes"], row["d_bytes"], row["count"], row["d_count"])
+               for row in document["sites"]}
+        assert len(got) == len(document["sites"]) and len(want) == len(truth[key])
+        differences.require_none(differences.of_tables(want, got, "bytes, d_bytes, count, d_count"))
+        order = [-row["d_bytes"] for row in document["sites"]]
+        assert order == sorted(order) and document["group_by"] == key
+    assert also == lines
+    assert sum(row["d_count"] for row in nodes["sites"]) >= 740
+    objects, = ask(cli, target, tmp_path, ["diff", str(tmp_path / "before"), "--new", "--type", "__main__.Node",
+                                           "--limit", "0"])
+    assert objects["matched"] == 740 and all(row["file"].endswith("growing.py") for row in objects["objects"])
+    target.close()
+
+
+def test_where_tracemalloc_is_off(cli, newest_zoo, tmp_path):
+    save(cli, newest_zoo, tmp_path / "one", tmp_path)
+    document, = ask(cli, newest_zoo, tmp_path, ["diff", str(tmp_path / "one"), "--group-by", "site"])
+    assert document["sites"] is None and "tracemalloc was off" in document["reason"]
+    assert "tracemalloc was off" in cli.call(newest_zoo, ["diff", str(tmp_path / "one"), "--group-by", "site"]).out
+
+
+# ---- debuggers ----
+
+
+def test_debuggers(debugger, cli, newest_python, tmp_path_factory, tmp_path):
+    """Saved and compared in a debugger, it is what the command line says; and it needs no process for two files."""
+    process = Growing(newest_python, "types", tmp_path_factory.mktemp("growing"))
+    path, second = str(tmp_path / "before"), str(tmp_path / "second")
+    assert ask(debugger, process, tmp_path, ["save", path])[0]["bytes"] == os.path.getsize(path)
+    process.go_on()
+    lines = [["diff", path], ["diff", path, "--new", "--limit", "10"], ["diff", path, "--group-by", "holder"]]
+    lines += [line + ["--json", "--limit", "0"] for line in lines]
+    answers = debugger.run(process, lines, tmp_path)
+    assert answers == cli.run(process, lines, tmp_path)
+    check_types(process, json.loads(answers[3]))
+    save(debugger, process, second, tmp_path)
+    process.close()
+    lines = [["diff", path, second], ["diff", path, second, "--new", "--json"]]
+    assert debugger.run(targets.Nothing(), lines, tmp_path) == cli.run(targets.Nothing(), lines, tmp_path)
+    said, _ = debugger.session(targets.Nothing(), ["pymem diff " + path, "pymem diff %s %s" % (path, second)])
+    assert "no process" in said[0] and "NEW" in said[1]
+
+
+class Requests:
+    """requests.py, to be started by a debugger."""
+
+    def __init__(self, python):
+        self.python = python
+
+    def gdb_arguments(self, host_root=""):
+        return ["--args", self.python.path, "-X", "tracemalloc", os.path.join(targets.PROGRAMS, "requests.py"), "4"]
+
+    def lldb_lines(self, host_root=""):
+        return ["target create " + self.python.path, "settings set target.run-args -X tracemalloc %s 4" %
+                os.path.join(targets.PROGRAMS, "requests.py")]
+
+    def lldb_end(self):
+        return []
+
+
+def check_rounds(said):
+    """The lines that grew in each of the last three rounds, and by how much."""
+    with open(os.path.join(targets.PROGRAMS, "requests.py")) as f:
+        log, cache = (n for n, line in enumerate(f, 1) if "block" in line)
+    for line, blocks, size in ((log, "+100", "+105.7 KiB"), (cache, "+2", "+48.9 KiB")):
+        rows = [row.split() for row in said.split("\n") if row.endswith("requests.py:%d" % line)]
+        assert len(rows) == 3, said
+        for row in rows:
+            assert row[1] == blocks and " ".join(row[4:6]) == size, said
+
+
+def test_recipe_in_gdb(gdb, newest_python, tmp_path):
+    """docs/RECIPES.md: a breakpoint with `commands` tells what each line added since the stop before."""
+    path = tmp_path / "last"
+    script = tmp_path / "recipe.gdb"
+    script.write_text("set breakpoint pending on\nbreak getppid\ncommands\nsilent\nif $_hit_bpnum && $seen\n"
+                      "py-heap diff {0} --group-by lineno --limit 10\nend\npy-heap save {0} --no-holders\n"
+                      "set $seen = 1\ncontinue\nend\nset $seen = 0\nrun\n".replace("$_hit_bpnum && ", "").format(path))
+    said, outcome = gdb.session(Requests(newest_python), ["source %s" % script])
+    assert outcome.out.count("Saved ") == 4, outcome
+    check_rounds(outcome.out)
+
+
+def test_recipe_in_lldb(debugger, newest_python, tmp_path):
+    if "lldb" not in debugger.name:
+        pytest.skip("GDB has its own")
+    path = tmp_path / "last"
+    lines = ["breakpoint set --name getppid",
+             "breakpoint command add --stop-on-error false --one-liner \"pymem diff {0} --group-by lineno --limit 10\" "
+             "--one-liner \"pymem save {0} --no-holders\" --one-liner continue 1".format(path), "run"]
+    _, outcome = debugger.session(Requests(newest_python), lines)
+    assert outcome.out.count("Saved ") == 4, outcome
+    check_rounds(outcome.out)
+
+
+# ---- what cannot work ----
+
+
+def require_one_line(outcome, status, *words):
+    assert outcome.status == status and outcome.out == "" and outcome.err.count("\n") == 1, outcome
+    assert outcome.err.startswith("py-heap: ") and all(word in outcome.err for word in words), outcome
+
+
+def test_bad_files(cli, newest_zoo, tmp_path):
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    save(cli, newest_zoo, good, tmp_path)
+    whole = good.read_bytes()
+    for content, words in ((b"", ["no snapshot"]), (b"#!/bin/sh\n" * 100, ["no snapshot"]),
+                           (whole[:len(whole) // 2], ["cut short"]), (whole[:-1], ["cut short"]),
+                           (whole[:8] + b"\2" + whole[9:], ["format 2", "newer"]),
+                           (whole[:5000] + bytes([whole[5000] ^ 4]) + whole[5001:], ["damaged"]),
+                           (whole[:-200] + bytes([whole[-200] ^ 4]) + whole[-199:], ["damaged"])):
+        bad.write_bytes(content)
+        require_one_line(cli.call(newest_zoo, ["diff", str(bad)]), 1, *words)
+        require_one_line(cli.call(targets.Nothing(), ["diff", str(good), str(bad)]), 1, *words)
+    require_one_line(cli.call(newest_zoo, ["diff", str(tmp_path)]), 1, "no file")
+    require_one_line(cli.call(newest_zoo, ["diff", str(tmp_path / "none")]), 1, "No such file")
+
+
+@pytest.mark.parametrize("line", [["save"], ["save", "a", "b"], ["diff"], ["diff", "a", "b", "c"], ["diff", "a", "--addresses"],
+                                  ["diff", "a", "--offset", "3"], ["diff", "a", "--new", "--group-by", "type"],
+                                  ["diff", "a", "--group-by", "traceback"], ["diff", "a", "--sort", "type"]])
+def test_usage(cli, newest_zoo, line):
+    require_one_line(cli.call(newest_zoo, line), 2)
+
+
+def test_failed_writes_leave_nothing(cli, newest_zoo, tmp_path):
+    """And what was there stays."""
+    path = tmp_path / "kept"
+    save(cli, newest_zoo, path, tmp_path)
+    content = path.read_bytes()
+    command = "trap '' XFSZ; ulimit -f 8; exec \"$@\""
+    limited = subprocess.run(["bash", "-c", command, "bash", cli.path, *newest_zoo.arguments(), "save", str(path)],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    assert limited.returncode == 1 and b"cannot write" in limited.stderr
+    require_one_line(cli.call(newest_zoo, ["save", str(tmp_path / "no" / "folder")]), 1, "cannot write")
+    require_one_line(cli.call(newest_zoo, ["save", "/dev/full"]), 1, "cannot write", "No space left")
+    assert os.listdir(tmp_path) == ["kept"] and path.read_bytes() == content
+    assert cli.call(newest_zoo, ["save", str(path)]).status == 0 and os.listdir(tmp_path) == ["kept"]
+    assert cli.call(newest_zoo, ["save", "/dev/null"]).status == 0
+
+
+def test_holders_left_out(cli, newest_zoo, tmp_path):
+    path = tmp_path / "small"
+    assert cli.call(newest_zoo, ["save", str(path), "--no-holders"]).status == 0
+    document, = ask(cli, newest_zoo, tmp_path, ["diff", str(path), "--group-by", "holder"])
+    assert document["holders"] is None and "--no-holders" in document["reason"]

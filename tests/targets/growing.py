@@ -78,6 +78,7 @@ def grow():
 def stop(path, earlier=None):
     for number in range(200):
         ADDRESSES["float %d" % number] = id(FLOATS[number])
+    ADDRESSES["log"] = id(SERVER.log)
     if HOW == "traced":
         traced_truth.park(path, [], earlier)
     else:
