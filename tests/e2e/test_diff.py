@@ -5,6 +5,7 @@ import os
 import subprocess
 
 import differences
+import hosts
 import pytest
 import targets
 
@@ -283,15 +284,16 @@ def test_debuggers(debugger, cli, newest_python, tmp_path_factory, tmp_path):
 class Requests:
     """requests.py, to be started by a debugger."""
 
+    words = "-X tracemalloc %s 4" % os.path.join(targets.PROGRAMS, "requests.py")
+
     def __init__(self, python):
         self.python = python
 
     def gdb_arguments(self, host_root=""):
-        return ["--args", self.python.path, "-X", "tracemalloc", os.path.join(targets.PROGRAMS, "requests.py"), "4"]
+        return [self.python.path]
 
     def lldb_lines(self, host_root=""):
-        return ["target create " + self.python.path, "settings set target.run-args -X tracemalloc %s 4" %
-                os.path.join(targets.PROGRAMS, "requests.py")]
+        return ["target create " + self.python.path]
 
     def lldb_end(self):
         return []
@@ -308,26 +310,23 @@ def check_rounds(said):
             assert row[1] == blocks and " ".join(row[4:6]) == size, said
 
 
-def test_recipe_in_gdb(gdb, newest_python, tmp_path):
-    """docs/RECIPES.md: a breakpoint with `commands` tells what each line added since the stop before."""
-    path = tmp_path / "last"
-    script = tmp_path / "recipe.gdb"
-    script.write_text("set breakpoint pending on\nbreak getppid\ncommands\nsilent\nif $_hit_bpnum && $seen\n"
-                      "py-heap diff {0} --group-by lineno --limit 10\nend\npy-heap save {0} --no-holders\n"
-                      "set $seen = 1\ncontinue\nend\nset $seen = 0\nrun\n".replace("$_hit_bpnum && ", "").format(path))
-    said, outcome = gdb.session(Requests(newest_python), ["source %s" % script])
-    assert outcome.out.count("Saved ") == 4, outcome
-    check_rounds(outcome.out)
+def recipe(language, path):
+    """The lines of docs/RECIPES.md, for requests.py and a file of ours."""
+    with open(os.path.join(targets.PROGRAMS, "..", "..", "docs", "RECIPES.md")) as f:
+        text = f.read().split("```%s\n" % language)[1].split("```")[0]
+    for written, here in (("/tmp/last.snapshot", str(path)), ("-X tracemalloc app.py", Requests.words)):
+        assert written in text
+        text = text.replace(written, here)
+    return text
 
 
-def test_recipe_in_lldb(debugger, newest_python, tmp_path):
-    if "lldb" not in debugger.name:
-        pytest.skip("GDB has its own")
-    path = tmp_path / "last"
-    lines = ["breakpoint set --name getppid",
-             "breakpoint command add --stop-on-error false --one-liner \"pymem diff {0} --group-by lineno --limit 10\" "
-             "--one-liner \"pymem save {0} --no-holders\" --one-liner continue 1".format(path), "run"]
-    _, outcome = debugger.session(Requests(newest_python), lines)
+def test_recipes(debugger, newest_python, tmp_path):
+    """What each line added since the stop before."""
+    is_gdb = isinstance(debugger, hosts.Gdb)
+    text = recipe("gdb" if is_gdb else "lldb", tmp_path / "last")
+    script = tmp_path / "recipe"
+    script.write_text(text)
+    _, outcome = debugger.session(Requests(newest_python), ["source %s" % script] if is_gdb else text.splitlines())
     assert outcome.out.count("Saved ") == 4, outcome
     check_rounds(outcome.out)
 

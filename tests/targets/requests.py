@@ -5,15 +5,14 @@ usage: requests.py ROUNDS
 import os
 import sys
 
-LOG = []
+LOG = [None] * 10000
 CACHE = {}
 
 
 def handle(request):
     for number in range(100):
-        LOG.append(b"x" * (1000 + number))  # 100 blocks
+        LOG[request * 100 + number] = b"x" * (1000 + number)  # 100 blocks
     CACHE[request] = bytearray(50000)  # one for the object, one for its buffer
-    return len(LOG)
 
 
 def main():
