@@ -2,19 +2,20 @@
 #include "command/output.h"
 #include "command/session.h"
 
-#include <errno.h>
 #include <time.h>
 
-/* Write the snapshot in place of the file. *bytes is how long it became, where that can be told of
- * what it was written to. */
-static enum ph_status write_snapshot(struct ph_heap *heap, struct ph_graph *graph,
-                                     const struct ph_host *host, const char *path, int64_t *bytes,
+/* Write the snapshot in place of the file, if the process held still meanwhile. *bytes is how long
+ * it became, where that can be told of what it was written to. */
+static enum ph_status write_snapshot(struct ph_session *s, struct ph_heap *heap,
+                                     struct ph_graph *graph, const char *path, int64_t *bytes,
                                      struct ph_error *err)
 {
     struct ph_output o = {0};
     enum ph_status status = ph_output_open(&o, path, err);
     if (!status)
-        status = ph_snapshot_write(heap, graph, (int64_t)time(NULL), host, o.file, err);
+        status =
+            ph_snapshot_write(heap, graph, (int64_t)time(NULL), ph_session_host(s), o.file, err);
+    status = ph_session_check_still(s, status, err);
     if (!status && (fflush(o.file) || ferror(o.file)))
         status = ph_output_fail(&o, err);
     if (!status)
@@ -35,7 +36,7 @@ static enum ph_status run_save(struct ph_session *s, const struct ph_invocation 
     if (!status && graph)
         heap = graph->heap;
     if (!status)
-        status = write_snapshot(heap, graph, ph_session_host(s), path, &bytes, err);
+        status = write_snapshot(s, heap, graph, path, &bytes, err);
     if (status)
         return status;
     ph_doc_python(doc, heap->objects.python);
