@@ -236,11 +236,13 @@ def test_sites(cli, python, end, tmp_path_factory, tmp_path):
         (["--group-by", "lineno"], ["--group-by", "filename"], ["--group-by", "site"],
          ["--group-by", "site", "--type", "__main__.Node"])))
     truth = target.truth.data["since"]
+    own = os.path.join(targets.PROGRAMS, "traced_truth.py")  # keeps process ids, which 3.15 does not allocate up to 1024
     for key, document in (("lineno", lines), ("filename", files)):
-        want = {(row[0], row[1] if key == "lineno" else None): tuple(row[2:]) for row in truth[key]}
+        want = {(row[0], row[1] if key == "lineno" else None): tuple(row[2:]) for row in truth[key]
+                if row[0] != own}
         got = {(row["file"], row["line"]): (row["bytes"], row["d_bytes"], row["count"], row["d_count"])
-               for row in document["sites"]}
-        assert len(got) == len(document["sites"]) and len(want) == len(truth[key])
+               for row in document["sites"] if row["file"] != own}
+        assert len({(row["file"], row["line"]) for row in document["sites"]}) == len(document["sites"])
         differences.require_none(differences.of_tables(want, got, "bytes, d_bytes, count, d_count"))
         order = [-row["d_bytes"] for row in document["sites"]]
         assert order == sorted(order) and document["group_by"] == key
@@ -320,13 +322,16 @@ def recipe(language, path):
     return text
 
 
-def test_recipes(debugger, newest_python, tmp_path):
+def test_recipes(debugger, tmp_path):
     """What each line added since the stop before."""
+    if debugger.root:
+        pytest.skip("%s starts no program of this machine" % debugger.name)
+    python = [p for p in targets.representatives(targets.found_pythons()) if p.supported() and not p.environment][-1]
     is_gdb = isinstance(debugger, hosts.Gdb)
     text = recipe("gdb" if is_gdb else "lldb", tmp_path / "last")
     script = tmp_path / "recipe"
     script.write_text(text)
-    _, outcome = debugger.session(Requests(newest_python), ["source %s" % script] if is_gdb else text.splitlines())
+    _, outcome = debugger.session(Requests(python), ["source %s" % script] if is_gdb else text.splitlines())
     assert outcome.out.count("Saved ") == 4, outcome
     check_rounds(outcome.out)
 
