@@ -151,7 +151,7 @@ static int run_command(const struct target_options *options, const char *const *
     struct ph_session *session = ph_session_create(&host);
     if (!session) {
         exit_status = report(ph_fail(&err, PH_NO_MEMORY, "out of memory"), &err);
-    } else if (inv.help || choose_target(session, options, &exit_status)) {
+    } else if (!ph_invocation_wants_target(&inv) || choose_target(session, options, &exit_status)) {
         ph_progress_begin(&progress, stderr);
         status = answer(session, &inv, &err);
         ph_progress_show(&progress, NULL, 0);

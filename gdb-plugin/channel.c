@@ -11,6 +11,9 @@
 
 enum { LONGEST_REQUEST = 1 << 24 }; /* room for a process of 65530 mappings */
 
+#define REQUEST_NAME  "py-heap request"
+#define RESPONSE_NAME "py-heap response"
+
 static bool is_open; /* else the descriptors are somebody else's */
 
 /* A soft limit of open files below our descriptors is raised, where the hard limit allows. */
@@ -43,15 +46,32 @@ static bool open_at(const char *name, int fd)
 bool ph_channel_open(void)
 {
     allow_descriptors();
-    if (!open_at("py-heap request", PH_REQUEST_FD))
+    if (!open_at(REQUEST_NAME, PH_REQUEST_FD))
         return false;
-    is_open = open_at("py-heap response", PH_RESPONSE_FD);
+    is_open = open_at(RESPONSE_NAME, PH_RESPONSE_FD);
     if (is_open)
         return true;
     int error = errno;
     close(PH_REQUEST_FD);
     errno = error;
     return false;
+}
+
+/* Whether a descriptor is the file in memory of that name. */
+static bool is_ours(const char *name, int fd)
+{
+    char path[32], found[64], wanted[64];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    snprintf(wanted, sizeof wanted, "/memfd:%s (deleted)", name);
+    ssize_t len = readlink(path, found, sizeof found);
+    return len == (ssize_t)strlen(wanted) && memcmp(found, wanted, (size_t)len) == 0;
+}
+
+bool ph_channel_resume(void)
+{
+    is_open = is_ours(REQUEST_NAME, PH_REQUEST_FD) && is_ours(RESPONSE_NAME, PH_RESPONSE_FD);
+    return is_open;
 }
 
 void ph_channel_close(void)
@@ -75,18 +95,40 @@ static char *read_request(size_t *len)
     return bytes;
 }
 
-char *ph_channel_take_request(size_t *len)
+/* The bytes of a request that is whole; NULL where none is. */
+static char *read_whole_request(size_t *len)
 {
     size_t mark_len = sizeof PH_REQUEST_END;
     char *bytes = read_request(len);
 
-    if (!bytes || *len < mark_len || memcmp(bytes + *len - mark_len, PH_REQUEST_END, mark_len) ||
-        ftruncate(PH_REQUEST_FD, 0)) {
+    if (bytes && *len >= mark_len &&
+        memcmp(bytes + *len - mark_len, PH_REQUEST_END, mark_len) == 0) {
+        *len -= mark_len;
+        bytes[*len] = '\0';
+        return bytes;
+    }
+    free(bytes);
+    return NULL;
+}
+
+bool ph_channel_has_request(void)
+{
+    size_t len;
+    char *bytes = read_whole_request(&len);
+
+    bool found = bytes;
+    free(bytes);
+    return found;
+}
+
+char *ph_channel_take_request(size_t *len)
+{
+    char *bytes = read_whole_request(len);
+
+    if (bytes && ftruncate(PH_REQUEST_FD, 0)) {
         free(bytes);
         return NULL;
     }
-    *len -= mark_len;
-    bytes[*len] = '\0';
     return bytes;
 }
 

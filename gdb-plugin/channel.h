@@ -18,6 +18,9 @@ enum { PH_REQUEST_FD = 900, PH_RESPONSE_FD = 901 };
  * lower. */
 bool ph_channel_open(void);
 void ph_channel_close(void);
+/* Go on with the two that an earlier load of the plugin made and left for a request that waits.
+ * False where there are none. */
+bool ph_channel_resume(void);
 
 /* A request ends with this as a string of its own; until then GDB is still writing it. */
 #define PH_REQUEST_END "\001end"
@@ -25,6 +28,8 @@ void ph_channel_close(void);
 /* Take the request: its bytes without the end mark, to be freed by the caller, and *len. NULL when
  * there is none, or only a part of one. A byte that is not counted in *len ends it with NUL. */
 char *ph_channel_take_request(size_t *len);
+/* Whether there is one. */
+bool ph_channel_has_request(void);
 /* A fresh response to write into; NULL when out of memory. fclose() makes it ready. */
 FILE *ph_channel_begin_response(void);
 

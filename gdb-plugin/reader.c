@@ -175,7 +175,9 @@ static void answer_line(FILE *script)
     const struct ph_operand *operand = ph_invocation_unresolved(&reader.line);
     struct ph_error err;
 
-    if (operand)
+    if (!reader.target_read && ph_invocation_wants_target(&reader.line))
+        finish_line(script, ph_fail(&err, PH_FAILED, PH_NO_PROCESS), &err);
+    else if (operand)
         ph_script_evaluate(script, operand->text);
     else if (reader.session && ph_session_wants_description(reader.session, &reader.line))
         ph_script_describe(script);
@@ -315,17 +317,22 @@ static void answer(char *request, size_t len, gdb_target_read *target_read)
 
 /* ---- what GDB calls ---- */
 
-static enum gdb_status on_unwind(struct gdb_reader_funcs *self, struct gdb_unwind_callbacks *cb)
+static void serve_waiting_request(gdb_target_read *target_read)
 {
     size_t len;
     char *request = ph_channel_take_request(&len);
 
-    (void)self;
     if (request)
-        answer(request, len, cb->target_read);
+        answer(request, len, target_read);
     else
         reader.unwound = true;
     free(request);
+}
+
+static enum gdb_status on_unwind(struct gdb_reader_funcs *self, struct gdb_unwind_callbacks *cb)
+{
+    (void)self;
+    serve_waiting_request(cb->target_read);
     return GDB_FAIL; /* somebody else unwinds the frame */
 }
 
@@ -349,7 +356,8 @@ static void on_destroy(struct gdb_reader_funcs *self)
     ph_invocation_free(&reader.line);
     ph_session_destroy(reader.session);
     reader.session = NULL;
-    ph_channel_close();
+    if (!ph_channel_has_request()) /* else it is loaded anew at once, to answer it */
+        ph_channel_close();
 }
 
 static void write_definitions(void)
@@ -375,6 +383,9 @@ __attribute__((visibility("default"))) struct gdb_reader_funcs *gdb_init_reader(
         .destroy = on_destroy,
     };
 
-    write_definitions();
+    if (ph_channel_resume())
+        serve_waiting_request(NULL); /* there is no process */
+    else
+        write_definitions();
     return &funcs; /* GDB 13 crashes on NULL */
 }

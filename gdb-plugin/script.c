@@ -4,6 +4,7 @@
 #include "command/command.h"
 
 #include <ctype.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,17 +153,58 @@ static void put_call(FILE *script)
             PH_RESPONSE_FD, PH_REQUEST_FD, PH_RESPONSE_FD, PH_REQUEST_FD, PH_REQUEST_FD);
 }
 
-/* Ask the plugin where there is a process; `otherwise` are commands for when there is none. */
-static void put_body(FILE *script, const char *name, const char *otherwise)
+/* Without a process nobody is asked to unwind, but a plugin is asked for its functions when it is
+ * loaded: then it answers the request that waits. */
+static void put_call_without_process(FILE *script)
+{
+    Dl_info self;
+
+    if (!dladdr(__extension__(void *) put_call_without_process, &self))
+        return;
+    fprintf(script,
+            "    " IN_C "set $_pyheap_unanswered = 1\n"
+            "    " IN_C "dump binary value /proc/self/fd/%d \"\"\n"
+            "    " IN_C "append binary value /proc/self/fd/%d \"\\001end\"\n"
+            "    jit-reader-unload\n"
+            "    jit-reader-load %s\n"
+            "    source /proc/self/fd/%d\n",
+            PH_RESPONSE_FD, PH_REQUEST_FD, self.dli_fname, PH_RESPONSE_FD);
+}
+
+/* GDB's own help is there even without a process, and so is what looks at files alone. command:
+ * NULL for the prefix. */
+static void put_body_without_process(FILE *script, const struct ph_command *command)
+{
+    if (!command) {
+        fputs("    help " PREFIX "\n", script);
+    } else if (ph_command_spares_target(command)) {
+        put_request(script, command->name);
+        put_call_without_process(script);
+    } else if (strcmp(command->name, "help") == 0) {
+        fputs("    if $argc\n"
+              "      help " PREFIX " $arg0\n"
+              "    else\n"
+              "      help " PREFIX "\n"
+              "    end\n",
+              script);
+    } else {
+        fputs("    printf \"py-heap: " PH_NO_PROCESS "\\n\"\n", script);
+    }
+}
+
+/* Ask the plugin, in the way that there is with a process or without. */
+static void put_body(FILE *script, const struct ph_command *command)
 {
     ph_script_set(script, "_pyheap_status", 1);
     /* Without a frame, GDB says why before a request is left behind that nobody takes. */
     fputs("  if $_thread\n"
           "    frame apply level 0 -q echo\n",
           script);
-    put_request(script, name);
+    put_request(script, command ? command->name : NULL);
     put_call(script);
-    fprintf(script, "  else\n%s  end\n", otherwise);
+    fputs("  else\n", script);
+    put_body_without_process(script, command);
+    fputs("  end\n", script);
 }
 
 static void put_document(FILE *script, const struct ph_command *command)
@@ -173,22 +215,10 @@ static void put_document(FILE *script, const struct ph_command *command)
     fputs("end\n", script);
 }
 
-/* GDB's own help is there even without a process. */
-static const char *body_without_process(const struct ph_command *command)
-{
-    if (strcmp(command->name, "help"))
-        return "    printf \"py-heap: no process; run or attach to one, or open a core file\\n\"\n";
-    return "    if $argc\n"
-           "      help " PREFIX " $arg0\n"
-           "    else\n"
-           "      help " PREFIX "\n"
-           "    end\n";
-}
-
 static void put_command(FILE *script, const struct ph_command *command)
 {
     fprintf(script, "define " PREFIX " %s\n", command->name);
-    put_body(script, command->name, body_without_process(command));
+    put_body(script, command);
     fputs("end\n", script);
     put_document(script, command);
 }
@@ -198,7 +228,7 @@ static void put_command(FILE *script, const struct ph_command *command)
 static void put_prefix(FILE *script)
 {
     fputs("define " PREFIX "\n  if $argc\n", script);
-    put_body(script, NULL, "    help " PREFIX "\n");
+    put_body(script, NULL);
     fputs("  else\n"
           "    help " PREFIX "\n"
           "  end\n"

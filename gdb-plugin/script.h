@@ -6,6 +6,9 @@
 
 #include <stdio.h>
 
+/* What is said where a command needs a process. */
+#define PH_NO_PROCESS "no process; run or attach to one, or open a core file"
+
 /* Define all commands of the registry below `py-heap`, and `pymem` as its alias. */
 void ph_script_define_commands(FILE *script);
 

@@ -370,14 +370,15 @@ enum ph_status Command::answer(lldb::SBTarget target, struct ph_invocation *inv,
                                struct ph_error *err)
 {
     lldb::SBProcess process = target.GetProcess();
-    enum ph_status status = inv->help ? PH_OK : check_process(process, err);
+    bool wanted = ph_invocation_wants_target(inv);
+    enum ph_status status = wanted ? check_process(process, err) : PH_OK;
     struct ph_operand *operand;
 
     while (!status && (operand = ph_invocation_unresolved(inv)))
         status = resolve(target, operand, err);
     if (status)
         return status;
-    if (!inv->help)
+    if (wanted)
         session_->use(process);
     return session_->run(*inv, prefix_, out, err);
 }

@@ -72,6 +72,8 @@ enum ph_operands {
     PH_OPERANDS_ADDRS,         /* one or more */
     PH_OPERANDS_TEXT,          /* one word or a quoted text: a type name, a glob */
     PH_OPERANDS_TEXT_OPTIONAL,
+    PH_OPERANDS_FILE,  /* the name of one file */
+    PH_OPERANDS_FILES, /* of one or two; with two the command needs no target */
 };
 
 struct ph_command {
@@ -124,6 +126,11 @@ void ph_invocation_free(struct ph_invocation *inv);
 /* The first operand that is still an expression where an address is wanted: the host evaluates its
  * text, stores the address and sets `resolved`. NULL when nothing is left to do. */
 struct ph_operand *ph_invocation_unresolved(const struct ph_invocation *inv);
+
+/* Whether it looks at a process or a core: help does not, nor what is about files alone. */
+bool ph_invocation_wants_target(const struct ph_invocation *inv);
+/* Whether some lines of this command do not. */
+bool ph_command_spares_target(const struct ph_command *command);
 
 /* Run it, and write the answer to out (text, or JSON with --json; into FILE with -o, and then one
  * line about the file to out). Operands that are still unresolved are an error here. On failure

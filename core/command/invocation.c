@@ -202,6 +202,11 @@ static bool takes_addresses(const struct ph_command *command)
            command->operands == PH_OPERANDS_ADDR_OPTIONAL || command->operands == PH_OPERANDS_ADDRS;
 }
 
+static bool takes_files(const struct ph_command *command)
+{
+    return command->operands == PH_OPERANDS_FILE || command->operands == PH_OPERANDS_FILES;
+}
+
 static bool parse_literal(const char *word, ph_addr *address)
 {
     const char *end;
@@ -233,12 +238,14 @@ static enum ph_status make_joined(struct parser *p)
     return p->inv->operands[0].text ? PH_OK : out_of_memory(p->err);
 }
 
-static void make_literals(struct parser *p)
+/* Each word is an operand: a literal address, or the name of a file. */
+static void make_separate(struct parser *p)
 {
     for (uint32_t i = 0; i < p->words.count; i++) {
         struct ph_operand *operand = &p->inv->operands[i];
         operand->text = p->words.items[i];
-        operand->resolved = parse_literal(operand->text, &operand->address);
+        operand->resolved =
+            !takes_files(p->inv->command) && parse_literal(operand->text, &operand->address);
     }
     p->inv->operand_count = p->words.count;
 }
@@ -250,9 +257,11 @@ static enum ph_status make_operands(struct parser *p)
     p->inv->operands = ph_arena_alloc(p->memory, p->words.count * sizeof *p->inv->operands);
     if (!p->inv->operands)
         return out_of_memory(p->err);
-    if (!takes_addresses(p->inv->command) || !all_literals(p))
+    bool separate =
+        takes_files(p->inv->command) || (takes_addresses(p->inv->command) && all_literals(p));
+    if (!separate)
         return make_joined(p);
-    make_literals(p);
+    make_separate(p);
     return PH_OK;
 }
 
@@ -282,6 +291,15 @@ static enum ph_status check_operand_count(const struct ph_invocation *inv, struc
     case PH_OPERANDS_TEXT:
         if (none)
             return ph_fail(err, PH_USAGE, "'%s' needs %s", command->name, command->operands_text);
+        break;
+    case PH_OPERANDS_FILE:
+    case PH_OPERANDS_FILES:
+        if (none)
+            return ph_fail(err, PH_USAGE, "'%s' needs %s", command->name, command->operands_text);
+        if (inv->operand_count > (command->operands == PH_OPERANDS_FILE ? 1 : 2))
+            return ph_fail(err, PH_USAGE,
+                           "'%s' takes %s, and there are %zu words; quote a name with spaces",
+                           command->name, command->operands_text, inv->operand_count);
         break;
     case PH_OPERANDS_TEXT_OPTIONAL:
         break;
@@ -354,4 +372,14 @@ struct ph_operand *ph_invocation_unresolved(const struct ph_invocation *inv)
         if (!inv->operands[i].resolved)
             return &inv->operands[i];
     return NULL;
+}
+
+bool ph_command_spares_target(const struct ph_command *command)
+{
+    return command->operands == PH_OPERANDS_FILES;
+}
+
+bool ph_invocation_wants_target(const struct ph_invocation *inv)
+{
+    return !inv->help && !(ph_command_spares_target(inv->command) && inv->operand_count > 1);
 }

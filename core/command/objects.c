@@ -75,23 +75,6 @@ static const struct ph_column object_columns[] = {
     {"type", "TYPE", 0},       {"summary", "SUMMARY", PH_COLUMN_LAST},
 };
 
-void ph_doc_page_footer(struct ph_doc *doc, uint64_t offset, uint64_t shown, uint64_t count,
-                        const char *things)
-{
-    char a[32], b[32], c[32];
-    uint64_t next = offset + shown;
-    if (shown == count)
-        return;
-    ph_doc_line(doc, "%s", "");
-    if (next < count)
-        ph_doc_line(doc, "%s of %s %s; --offset %s for the next, --limit 0 for all",
-                    ph_format_count(a, (int64_t)shown), ph_format_count(b, (int64_t)count), things,
-                    ph_format_count(c, (int64_t)next));
-    else
-        ph_doc_line(doc, "the last %s of %s %s", ph_format_count(a, (int64_t)shown),
-                    ph_format_count(b, (int64_t)count), things);
-}
-
 static void write_page(struct ph_doc *doc, struct page *p, const struct ph_invocation *inv,
                        const char *none)
 {

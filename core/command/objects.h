@@ -15,9 +15,5 @@ extern const char *const ph_object_sort_keys[];
 enum ph_status ph_doc_objects(struct ph_doc *doc, struct ph_heap *heap, struct ph_matches *matches,
                               const struct ph_invocation *inv, const char *none,
                               struct ph_error *err) PH_MUST_USE;
-/* "the last 3 of 44 objects" or "20 of 44 objects; --offset 20 for the next, --limit 0 for all",
- * where the page is not all. */
-void ph_doc_page_footer(struct ph_doc *doc, uint64_t offset, uint64_t shown, uint64_t count,
-                        const char *things);
 
 #endif

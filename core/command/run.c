@@ -2,15 +2,12 @@
 
 #include "base/str.h"
 #include "command/help.h"
+#include "command/output.h"
 #include "command/session.h"
 #include "render/doc.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- the answer ---- */
 
@@ -67,102 +64,15 @@ static bool write_answer(const struct ph_invocation *inv, const struct ph_doc *d
 
 /* ---- into a file ---- */
 
-/* Where the answer goes: a file that takes the place of `path` when it is whole, or, where that is
- * no regular file (a terminal, a pipe, /dev/null), path itself. */
-struct output {
-    struct ph_str path, temporary; /* temporary is empty where path is written itself */
-    mode_t mode;
-    FILE *file;
-};
-
-/* Debuggers pass on "~" as it is typed. */
-static void expand_home(struct ph_str *path, const char *typed)
-{
-    const char *home = getenv("HOME");
-
-    if (typed[0] == '~' && typed[1] == '/' && home) {
-        ph_str_append(path, home);
-        typed++;
-    }
-    ph_str_append(path, typed);
-}
-
-static enum ph_status fail_file(const struct output *o, struct ph_error *err)
-{
-    return ph_fail(err, PH_FAILED, "cannot write %.100s: %s", ph_str_text(&o->path),
-                   strerror(errno));
-}
-
-/* Follow symbolic links, so that the file they lead to is replaced rather than they. */
-static void follow_links(struct ph_str *path)
-{
-    char *real = realpath(ph_str_text(path), NULL);
-
-    if (real) {
-        ph_str_clear(path);
-        ph_str_append(path, real);
-    }
-    free(real);
-}
-
-static bool open_temporary(struct output *o)
-{
-    ph_str_appendf(&o->temporary, "%s.%ld.tmp", ph_str_text(&o->path), (long)getpid());
-    if (o->temporary.failed) {
-        errno = ENOMEM;
-        return false;
-    }
-    int fd = open(ph_str_text(&o->temporary), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, o->mode);
-    if (fd < 0) {
-        ph_str_clear(&o->temporary);
-        return false;
-    }
-    o->file = fdopen(fd, "w");
-    return o->file;
-}
-
-static enum ph_status open_output(struct output *o, const char *typed, struct ph_error *err)
-{
-    struct stat st;
-
-    expand_home(&o->path, typed);
-    o->mode = 0666;
-    if (stat(ph_str_text(&o->path), &st) == 0) {
-        if (!S_ISREG(st.st_mode)) {
-            o->file = fopen(ph_str_text(&o->path), "we");
-            return o->file ? PH_OK : fail_file(o, err);
-        }
-        follow_links(&o->path);
-        o->mode = st.st_mode & 0777;
-    }
-    return open_temporary(o) ? PH_OK : fail_file(o, err);
-}
-
-/* Close, and put the file in its place if everything went well. */
-static enum ph_status finish_output(struct output *o, enum ph_status status, struct ph_error *err)
-{
-    const char *temporary = ph_str_text(&o->temporary);
-
-    if (o->file && fclose(o->file) && !status)
-        status = fail_file(o, err);
-    if (!status && *temporary && rename(temporary, ph_str_text(&o->path)))
-        status = fail_file(o, err);
-    if (status && *temporary)
-        unlink(temporary);
-    ph_str_free(&o->path);
-    ph_str_free(&o->temporary);
-    return status;
-}
-
 static enum ph_status write_file(const struct ph_invocation *inv, const struct ph_doc *doc,
                                  const char *prefix, FILE *out, struct ph_error *err)
 {
-    struct output o = {0};
-    enum ph_status status = open_output(&o, inv->options.output, err);
+    struct ph_output o = {0};
+    enum ph_status status = ph_output_open(&o, inv->options.output, err);
 
     if (!status && !write_answer(inv, doc, prefix, o.file))
-        status = fail_file(&o, err);
-    status = finish_output(&o, status, err);
+        status = ph_output_fail(&o, err);
+    status = ph_output_finish(&o, status, err);
     if (!status)
         fprintf(out, "wrote %s\n", inv->options.output);
     return status;

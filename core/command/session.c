@@ -163,7 +163,7 @@ enum ph_status ph_session_graph(struct ph_session *s, bool measured, struct ph_g
 
 bool ph_session_wants_description(struct ph_session *s, struct ph_invocation *inv)
 {
-    if (inv->help)
+    if (!ph_invocation_wants_target(inv))
         return false;
     if (inv->options.refresh || (s->target && ph_target_has_run(s->target)))
         ph_session_drop(s);
@@ -185,7 +185,7 @@ const struct ph_host *ph_session_host(const struct ph_session *s)
 
 /* ---- what every document has ---- */
 
-void ph_doc_python(struct ph_doc *doc, const struct ph_python *python)
+void ph_doc_python_words(struct ph_doc *doc, const char *version, unsigned build, bool untested)
 {
     static const struct {
         unsigned bit;
@@ -198,16 +198,21 @@ void ph_doc_python(struct ph_doc *doc, const struct ph_python *python)
         {PH_BUILD_MIMALLOC, "mimalloc"},
     };
     ph_doc_object_begin(doc, "python");
-    ph_doc_text(doc, "version", NULL, python->version);
+    ph_doc_text(doc, "version", NULL, version);
     ph_doc_array_begin(doc, "build");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (python->build & words[i].bit)
+        if (build & words[i].bit)
             ph_doc_text(doc, NULL, NULL, words[i].word);
     }
     ph_doc_array_end(doc);
-    if (python->untested)
+    if (untested)
         ph_doc_bool(doc, "untested", NULL, true);
     ph_doc_object_end(doc);
+}
+
+void ph_doc_python(struct ph_doc *doc, const struct ph_python *python)
+{
+    ph_doc_python_words(doc, python->version, python->build, python->untested);
 }
 
 static void skipped(struct ph_doc *doc, bool *any, const char *what, uint64_t count)
@@ -302,6 +307,23 @@ void ph_doc_rows_footer(struct ph_doc *doc, uint64_t shown, uint64_t count, cons
     char a[32], b[32];
     if (shown < count)
         ph_doc_line(doc, "%s of %s %s; --limit 0 for all", ph_format_count(a, (int64_t)shown),
+                    ph_format_count(b, (int64_t)count), things);
+}
+
+void ph_doc_page_footer(struct ph_doc *doc, uint64_t offset, uint64_t shown, uint64_t count,
+                        const char *things)
+{
+    char a[32], b[32], c[32];
+    uint64_t next = offset + shown;
+    if (shown == count)
+        return;
+    ph_doc_line(doc, "%s", "");
+    if (next < count)
+        ph_doc_line(doc, "%s of %s %s; --offset %s for the next, --limit 0 for all",
+                    ph_format_count(a, (int64_t)shown), ph_format_count(b, (int64_t)count), things,
+                    ph_format_count(c, (int64_t)next));
+    else
+        ph_doc_line(doc, "the last %s of %s %s", ph_format_count(a, (int64_t)shown),
                     ph_format_count(b, (int64_t)count), things);
 }
 

@@ -28,6 +28,7 @@ const struct ph_host *ph_session_host(const struct ph_session *s);
 
 /* "python": {"version", "build"}. */
 void ph_doc_python(struct ph_doc *doc, const struct ph_python *python);
+void ph_doc_python_words(struct ph_doc *doc, const char *version, unsigned build, bool untested);
 /* "skipped": what was passed over, as JSON and as one line each; nothing where all was read. Last
  * in a document. */
 void ph_doc_skipped(struct ph_doc *doc, const struct ph_heap *heap);
@@ -48,6 +49,10 @@ enum ph_status ph_operand_object(struct ph_heap *heap, const struct ph_invocatio
 uint64_t ph_rows_shown(const struct ph_invocation *inv, uint64_t count);
 /* "20 of 5,344 THINGS; --limit 0 for all", where rows were left out. */
 void ph_doc_rows_footer(struct ph_doc *doc, uint64_t shown, uint64_t count, const char *things);
+/* "the last 3 of 44 objects" or "20 of 44 objects; --offset 20 for the next, --limit 0 for all",
+ * where the page is not all. */
+void ph_doc_page_footer(struct ph_doc *doc, uint64_t offset, uint64_t shown, uint64_t count,
+                        const char *things);
 
 /* --scope, --type, --gen, --min-bytes and --max-bytes as a filter. */
 struct ph_filter;

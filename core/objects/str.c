@@ -149,6 +149,15 @@ bool ph_str_object_hash(struct ph_objects *objects, const struct ph_object *o, u
     return true;
 }
 
+uint64_t ph_str_object_data(struct ph_objects *objects, const struct ph_object *o, ph_addr *start)
+{
+    struct shape shape;
+    if (!open_str(objects->python, o->address, &shape) || !shape.data)
+        return 0;
+    *start = shape.data;
+    return shape.length * shape.kind;
+}
+
 /* Without a prefix, as 2.7 shows a str. */
 static void append_bytes_literal(const uint8_t *bytes, uint64_t len, bool cut, struct ph_str *out)
 {

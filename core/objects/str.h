@@ -19,6 +19,9 @@ bool ph_str_object_is_interned_mortal(struct ph_objects *objects, const struct p
 /* The hash that a str (of 2.7: or unicode) keeps, all ones where it was never hashed. False if it
  * is neither, or an instance of a subclass, which may hash otherwise. */
 bool ph_str_object_hash(struct ph_objects *objects, const struct ph_object *o, uint64_t *hash);
+/* Where the characters of a str lie, and in how many bytes; 0 where it has none that never change.
+ */
+uint64_t ph_str_object_data(struct ph_objects *objects, const struct ph_object *o, ph_addr *start);
 /* Append a literal as Python writes it: quoted, with quotes and backslashes escaped, "..." where it
  * was cut. */
 void ph_str_object_literal(struct ph_objects *objects, ph_addr str, uint64_t max_chars,

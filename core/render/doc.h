@@ -51,7 +51,9 @@ enum ph_value_kind {
     PH_VALUE_BYTES, /* JSON: integer; text: human (12.3 MiB) or exact, as the column says */
     PH_VALUE_COUNT, /* JSON: integer; text: with thousands separators */
     PH_VALUE_BOOL,
-    PH_VALUE_SHARE, /* of a whole. JSON: 0 to 1; text: percent */
+    PH_VALUE_SHARE,      /* of a whole. JSON: 0 to 1; text: percent */
+    PH_VALUE_MORE_BYTES, /* what bytes and counts changed by. JSON: integer; text: with a sign */
+    PH_VALUE_MORE_COUNT,
 };
 
 struct ph_value {
@@ -89,6 +91,14 @@ static inline struct ph_value ph_value_bool(bool boolean)
 static inline struct ph_value ph_value_share(double share)
 {
     return (struct ph_value){PH_VALUE_SHARE, {.share = share}};
+}
+static inline struct ph_value ph_value_more_bytes(int64_t bytes)
+{
+    return (struct ph_value){PH_VALUE_MORE_BYTES, {.count = bytes}};
+}
+static inline struct ph_value ph_value_more_count(int64_t count)
+{
+    return (struct ph_value){PH_VALUE_MORE_COUNT, {.count = count}};
 }
 static inline struct ph_value ph_value_null(void)
 {
@@ -142,5 +152,8 @@ bool ph_doc_write_json(const struct ph_doc *doc, FILE *out);
  */
 const char *ph_format_count(char buf[32], int64_t count);
 const char *ph_format_bytes(char buf[32], uint64_t bytes);
+/* What they changed by, with a sign: "+1,234", "-1.2 MiB"; "0" has none. */
+const char *ph_format_more_count(char buf[32], int64_t count);
+const char *ph_format_more_bytes(char buf[32], int64_t bytes);
 
 #endif

@@ -20,11 +20,14 @@ static const char *group_digits(char buf[32], uint64_t magnitude, bool negative)
     return memmove(buf, p, (size_t)(buf + 32 - p));
 }
 
+static uint64_t magnitude_of(int64_t value)
+{
+    return value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+}
+
 const char *ph_format_count(char buf[32], int64_t count)
 {
-    uint64_t magnitude = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
-
-    return group_digits(buf, magnitude, count < 0);
+    return group_digits(buf, magnitude_of(count), count < 0);
 }
 
 /* Not by %.1f: the debugger's locale would choose the decimal point. */
@@ -43,6 +46,28 @@ const char *ph_format_bytes(char buf[32], uint64_t bytes)
     uint64_t rounded = (uint64_t)(tenths + 0.5);
     snprintf(buf, 32, "%" PRIu64 ".%u %ciB", rounded / 10, (unsigned)(rounded % 10), units[unit]);
     return buf;
+}
+
+/* Put a sign before what stands in buf without one. */
+static const char *put_sign(char buf[32], int64_t value)
+{
+    if (value) {
+        memmove(buf + 1, buf, strlen(buf) + 1);
+        buf[0] = value < 0 ? '-' : '+';
+    }
+    return buf;
+}
+
+const char *ph_format_more_count(char buf[32], int64_t count)
+{
+    group_digits(buf, magnitude_of(count), false);
+    return put_sign(buf, count);
+}
+
+const char *ph_format_more_bytes(char buf[32], int64_t bytes)
+{
+    ph_format_bytes(buf, magnitude_of(bytes));
+    return put_sign(buf, bytes);
 }
 
 static bool starts_codepoint(char byte)
@@ -86,6 +111,10 @@ const char *ph_format_value(char buf[32], const struct ph_value *value, bool exa
                      : ph_format_bytes(buf, value->as.bytes);
     case PH_VALUE_COUNT:
         return ph_format_count(buf, value->as.count);
+    case PH_VALUE_MORE_BYTES:
+        return ph_format_more_bytes(buf, value->as.count);
+    case PH_VALUE_MORE_COUNT:
+        return ph_format_more_count(buf, value->as.count);
     case PH_VALUE_BOOL:
         return value->as.boolean ? "yes" : "no";
     case PH_VALUE_SHARE:

@@ -83,6 +83,8 @@ static void put_value(struct json_writer *w, const struct ph_value *value)
         fprintf(w->out, "%" PRIu64, value->as.bytes);
         break;
     case PH_VALUE_COUNT:
+    case PH_VALUE_MORE_BYTES:
+    case PH_VALUE_MORE_COUNT:
         fprintf(w->out, "%" PRId64, value->as.count);
         break;
     case PH_VALUE_BOOL:

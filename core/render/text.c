@@ -113,7 +113,8 @@ static const char *cell_text(const struct table_writer *w, size_t column, char b
 static bool is_number(const struct ph_value *value)
 {
     return value->kind == PH_VALUE_BYTES || value->kind == PH_VALUE_COUNT ||
-           value->kind == PH_VALUE_SHARE;
+           value->kind == PH_VALUE_SHARE || value->kind == PH_VALUE_MORE_BYTES ||
+           value->kind == PH_VALUE_MORE_COUNT;
 }
 
 static bool says_nothing(const struct ph_value *value)

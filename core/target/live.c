@@ -19,7 +19,6 @@ struct ph_live {
     bool no_process_vm;  /* process_vm_readv is not allowed here (seccomp, old kernel) */
     struct ph_stop stop; /* what we stopped ourselves */
     bool held_by_others; /* was to be stopped, and somebody had done so */
-    uint64_t start_time; /* of the process, in clock ticks since boot */
     PH_ARRAY(struct switches) switches;
 };
 
@@ -269,7 +268,7 @@ static bool update_switches(struct ph_live *live)
 static bool live_has_run(struct ph_target *t)
 {
     bool same = update_switches(t->live);
-    return !same || t->live->start_time != start_time(t->live->pid);
+    return !same || t->info.start_time != start_time(t->live->pid);
 }
 
 /* A byte that could be read when the target was opened; of a process without memory none can. */
@@ -352,7 +351,7 @@ static enum ph_status open_live(struct ph_target *t, pid_t pid, bool stop, struc
     char name[64];
     snprintf(name, sizeof name, "/proc/%d/mem", (int)pid);
     live->memory_fd = open(name, O_RDONLY | O_CLOEXEC);
-    live->start_time = start_time(pid);
+    t->info.start_time = start_time(pid);
     if (stop) {
         enum ph_status status = ph_stop_process(&live->stop, pid, t->host, err);
         if (status)

@@ -63,6 +63,7 @@ struct ph_target_info {
     bool lists_regions;  /* else only those of modules are known; others are mapped too */
     pid_t pid;           /* 0 where unknown */
     const char *path;    /* the executable, or the core file for a core; "" where unknown */
+    uint64_t start_time; /* of the process, in clock ticks since boot; 0: only a live one tells */
     unsigned word_bytes; /* 4 or 8 */
     bool big_endian;
 };

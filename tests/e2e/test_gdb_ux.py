@@ -4,7 +4,7 @@ import os
 import targets
 
 NAMES = ["info", "top", "list", "show", "sizeof", "referrers", "referents", "suspects", "why", "dominators", "cycles", "find", "waste",
-         "frames", "whatis", "trace", "memory", "verify", "layout"]
+         "frames", "whatis", "trace", "memory", "save", "diff", "verify", "layout"]
 
 
 def test_help(gdb, newest_zoo):

@@ -24,8 +24,11 @@ MEMORY, TRACES, PID = tracemalloc.get_tracemalloc_memory, _tracemalloc._get_trac
 THIS = sys._getframe().f_code.co_filename
 
 
-def park(path, samples):
-    """Write the truth to `path`, print "ready" and block until killed; never returns."""
+def park(path, samples, earlier=None):
+    """Write the truth to `path`, print "ready" and block until killed, or come back once a byte was read.
+
+    earlier: a path of an earlier stop, with which this one is compared.
+    """
     gc.collect()
     gc.disable()
     used_up = [[number + 10 ** 6] for number in range(1000)]
@@ -37,7 +40,7 @@ def park(path, samples):
         memory = MEMORY()
         traces = TRACES()
         objects = gc.get_objects()
-        os.write(1, write_truth(path, memory, [t for t in traces if not is_own(t)], objects, samples))
+        os.write(1, write_truth(path, earlier, memory, [t for t in traces if not is_own(t)], objects, samples))
         os._exit(0)
     READ(ROOM)
     return used_up
@@ -57,10 +60,12 @@ def is_own(trace):
     return filename == THIS and line in (LINE, LINE + 1)
 
 
-def write_truth(path, *measured):
+def write_truth(path, earlier, *measured):
     try:
+        truth = measure(*measured)
+        truth["since"] = compare(path, earlier, measured[1])
         with open(path, "w") as out:
-            json.dump(measure(*measured), out, separators=(",", ":"))
+            json.dump(truth, out, separators=(",", ":"))
     except BaseException:
         os.write(2, traceback.format_exc().encode())
         return b"failed\n"
@@ -89,6 +94,17 @@ def measure(memory, traces, objects, samples):
         "places": found,
         "untraced": hex(id(tracemalloc.__dict__)),
     }
+
+
+def compare(path, earlier, traces):
+    """{key: [[file, line, size, change, count, change]]} since an earlier stop; None where there is none."""
+    snapshot = tracemalloc.Snapshot(traces, tracemalloc.get_traceback_limit())
+    snapshot.dump(path + ".snapshot")
+    if earlier is None:
+        return None
+    before = tracemalloc.Snapshot.load(earlier + ".snapshot")
+    return {key: [frames(row.traceback)[-1] + [row.size, row.size_diff, row.count, row.count_diff]
+                  for row in snapshot.compare_to(before, key)] for key in ("lineno", "filename")}
 
 
 def statistics(snapshot, key):

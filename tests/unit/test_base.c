@@ -6,11 +6,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "base/arena.h"
 #include "base/array.h"
 #include "base/checked.h"
 #include "base/map.h"
+#include "base/names.h"
 #include "base/parallel.h"
 #include "base/str.h"
 
@@ -414,6 +416,33 @@ static void workers_take_each_number_once(void **state)
     }
 }
 
+static void names_are_kept_once(void **state)
+{
+    struct ph_names names = {0};
+    char text[32];
+    uint32_t id;
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < 5000; i++) {
+            snprintf(text, sizeof text, "name %u", i);
+            assert_true(ph_names_id(&names, text, &id));
+            assert_int_equal(id, i);
+        }
+    }
+    assert_int_equal(names.count, 5000);
+    assert_string_equal(names.items[4711], "name 4711");
+    ph_alloc_fail_after(1);
+    assert_true(ph_names_id(&names, "name 3", &id));
+    ph_alloc_fail_after(0);
+    ph_names_free(&names);
+    ph_alloc_fail_after(1);
+    assert_false(ph_names_id(&names, "", &id));
+    ph_alloc_fail_after(0);
+    assert_true(ph_names_id(&names, "", &id));
+    assert_int_equal(id, 0);
+    ph_names_free(&names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +466,7 @@ int main(void)
         cmocka_unit_test(map_survives_lack_of_memory),
         cmocka_unit_test(map_reserves),
         cmocka_unit_test(workers_take_each_number_once),
+        cmocka_unit_test(names_are_kept_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,13 +147,28 @@ static void test_out_of_memory(void **state)
                                            {"trace", "--group-by", "traceback"},
                                            {"trace", "--json"},
                                            {"frames", "--locals"},
+                                           {"save", "/dev/null"},
+                                           {"diff", NULL, "--group-by", "holder"},
+                                           {"diff", NULL, "--new"},
                                            {"layout"}};
-    static const size_t counts[] = {2, 4, 1, 2, 1, 2, 2, 3, 3, 3, 2, 2, 1};
+    static const size_t counts[] = {2, 4, 1, 2, 1, 2, 2, 3, 3, 3, 2, 2, 2, 4, 3, 1};
+    char snapshot[] = "/tmp/py-heap-faults-XXXXXX", *said;
+    struct ph_error err;
     struct fixture *f = *state;
     if (!f)
         skip();
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        fail_each(f->python, counts[i], lines[i]);
+    int fd = mkstemp(snapshot);
+    assert_true(fd >= 0 && close(fd) == 0);
+    assert_int_equal(run_line(f->python, 2, (const char *const[]){"save", snapshot}, &said, &err),
+                     PH_OK);
+    free(said);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        const char *line[4];
+        for (size_t word = 0; word < counts[i]; word++)
+            line[word] = lines[i][word] ? lines[i][word] : snapshot;
+        fail_each(f->python, counts[i], line);
+    }
+    unlink(snapshot);
 }
 
 int main(void)
