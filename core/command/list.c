@@ -101,7 +101,6 @@ static const struct ph_column object_columns[] = {
 
 static void write_matches(struct ph_doc *doc, struct matches *m, const struct ph_invocation *inv)
 {
-    char a[32], b[32], c[32];
     uint64_t count = m->count, left = count > m->offset ? count - m->offset : 0;
     uint64_t shown = ph_rows_shown(inv, left);
     bool bare = inv->options.addresses;
@@ -121,17 +120,8 @@ static void write_matches(struct ph_doc *doc, struct matches *m, const struct ph
                                    : count == 0 ? PH_TABLE_NO_HEADER
                                                 : 0,
                       });
-    if (bare || shown == count)
-        return;
-    uint64_t next = m->offset + shown;
-    ph_doc_line(doc, "%s", "");
-    if (next < count)
-        ph_doc_line(doc, "%s of %s objects; --offset %s for the next, --limit 0 for all",
-                    ph_format_count(a, (int64_t)shown), ph_format_count(b, (int64_t)count),
-                    ph_format_count(c, (int64_t)next));
-    else
-        ph_doc_line(doc, "the last %s of %s objects", ph_format_count(a, (int64_t)shown),
-                    ph_format_count(b, (int64_t)count));
+    if (!bare)
+        ph_doc_page_footer(doc, m->offset, shown, count, "objects");
 }
 
 static enum ph_status run_list(struct ph_session *s, const struct ph_invocation *inv,

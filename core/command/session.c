@@ -305,6 +305,22 @@ void ph_doc_rows_footer(struct ph_doc *doc, uint64_t shown, uint64_t count, cons
                     ph_format_count(b, (int64_t)count), things);
 }
 
+void ph_doc_page_footer(struct ph_doc *doc, uint64_t offset, uint64_t shown, uint64_t count,
+                        const char *things)
+{
+    char a[32], b[32], c[32];
+    if (shown == count)
+        return;
+    ph_doc_line(doc, "%s", "");
+    if (offset + shown < count)
+        ph_doc_line(doc, "%s of %s %s; --offset %s for the next, --limit 0 for all",
+                    ph_format_count(a, (int64_t)shown), ph_format_count(b, (int64_t)count), things,
+                    ph_format_count(c, (int64_t)(offset + shown)));
+    else
+        ph_doc_line(doc, "the last %s of %s %s", ph_format_count(a, (int64_t)shown),
+                    ph_format_count(b, (int64_t)count), things);
+}
+
 enum ph_status ph_filter_from_options(const struct ph_options *options, struct ph_filter *filter,
                                       struct ph_error *err)
 {

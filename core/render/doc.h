@@ -52,6 +52,7 @@ enum ph_value_kind {
     PH_VALUE_COUNT, /* JSON: integer; text: with thousands separators */
     PH_VALUE_BOOL,
     PH_VALUE_SHARE, /* of a whole. JSON: 0 to 1; text: percent */
+    PH_VALUE_COUNTS, /* JSON: an array of integers; text: how many there are */
 };
 
 struct ph_value {
@@ -63,6 +64,10 @@ struct ph_value {
         int64_t count;
         bool boolean;
         double share;
+        struct {
+            const int64_t *items; /* valid until the next row is asked for */
+            size_t count;
+        } counts;
     } as;
 };
 
@@ -89,6 +94,10 @@ static inline struct ph_value ph_value_bool(bool boolean)
 static inline struct ph_value ph_value_share(double share)
 {
     return (struct ph_value){PH_VALUE_SHARE, {.share = share}};
+}
+static inline struct ph_value ph_value_counts(const int64_t *items, size_t count)
+{
+    return (struct ph_value){PH_VALUE_COUNTS, {.counts = {items, count}}};
 }
 static inline struct ph_value ph_value_null(void)
 {
