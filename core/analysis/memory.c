@@ -352,6 +352,14 @@ static bool is_shared(const char *name)
     return false;
 }
 
+enum ph_memory_kind ph_memory_of_mapped_buffer(const struct ph_explain *e, ph_addr start)
+{
+    const struct ph_region *r = ph_target_region_at(e->heap->objects.python->target, start);
+    if (!r || r->flags & PH_REGION_ANON)
+        return PH_MEMORY_MAPPED_BUFFERS;
+    return is_shared(r->name) ? PH_MEMORY_SHARED_BUFFERS : PH_MEMORY_FILE_BUFFERS;
+}
+
 /* Whether a stack of glibc's is there that no thread has (nptl keeps some for the next): what it
  * has at the top of each begins with its own address and has that again two words on
  * (sysdeps/x86_64/nptl/tls.h: tcbhead_t). */

@@ -26,6 +26,8 @@ void ph_str_appendf(struct ph_str *s, const char *format, ...) PH_PRINTF(2, 3);
 void ph_str_append_visible(struct ph_str *s, const void *bytes, size_t len);
 /* Append one code point by the same rule. */
 void ph_str_append_codepoint(struct ph_str *s, uint32_t codepoint);
+/* Append a path as a user typed it: debuggers pass on "~/" as it is. */
+void ph_str_append_path(struct ph_str *s, const char *typed);
 void ph_str_truncate(struct ph_str *s,
                      size_t len);    /* keep the first len bytes; no more than there are */
 void ph_str_clear(struct ph_str *s); /* empty it, keep the memory */

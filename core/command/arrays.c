@@ -42,10 +42,8 @@ static void describe(struct answer *a, const struct ph_array_row *row)
         return;
     ph_object_dtype(&a->heap->objects, &o, &a->dtype);
     ph_object_summary(&a->heap->objects, &o, SUMMARY_CHARS, &a->summary);
-    for (uint32_t i = 0; a->array.shaped && i < a->array.dimensions; i++)
-        ph_str_appendf(&a->shape, "%s%" PRId64, i ? "x" : "", a->array.shape[i]);
-    if (a->array.shaped && a->array.dimensions == 0)
-        ph_str_append(&a->shape, "scalar");
+    if (a->array.shaped)
+        ph_shape_append(a->array.shape, a->array.dimensions, &a->shape);
     if (row->owns)
         ph_str_append(&a->memory, "own");
     else if (row->base)

@@ -24,6 +24,12 @@ static enum ph_status answer_command(struct ph_session *s, const struct ph_invoc
                        unresolved->text);
     if (inv->options.refresh)
         ph_session_drop(s);
+    if (inv->options.layout) {
+        const struct ph_decls *decls;
+        enum ph_status status = ph_session_load_layout(s, inv->options.layout, &decls, err);
+        if (status)
+            return status;
+    }
     ph_doc_text(doc, "command", NULL, inv->command->name);
     return ph_session_check_still(s, inv->command->run(s, inv, doc, err), err);
 }
@@ -75,18 +81,6 @@ struct output {
     FILE *file;
 };
 
-/* Debuggers pass on "~" as it is typed. */
-static void expand_home(struct ph_str *path, const char *typed)
-{
-    const char *home = getenv("HOME");
-
-    if (typed[0] == '~' && typed[1] == '/' && home) {
-        ph_str_append(path, home);
-        typed++;
-    }
-    ph_str_append(path, typed);
-}
-
 static enum ph_status fail_file(const struct output *o, struct ph_error *err)
 {
     return ph_fail(err, PH_FAILED, "cannot write %.100s: %s", ph_str_text(&o->path),
@@ -125,7 +119,7 @@ static enum ph_status open_output(struct output *o, const char *typed, struct ph
 {
     struct stat st;
 
-    expand_home(&o->path, typed);
+    ph_str_append_path(&o->path, typed);
     o->mode = 0666;
     if (stat(ph_str_text(&o->path), &st) == 0) {
         if (!S_ISREG(st.st_mode)) {

@@ -247,6 +247,14 @@ void ph_object_dtype(struct ph_objects *objects, const struct ph_object *o, stru
         o->type->family->dtype(objects, o, out);
 }
 
+void ph_shape_append(const int64_t *shape, uint32_t dimensions, struct ph_str *out)
+{
+    if (dimensions == 0)
+        ph_str_append(out, "scalar");
+    for (uint32_t i = 0; i < dimensions; i++)
+        ph_str_appendf(out, "%s%" PRId64, i ? "x" : "", shape[i]);
+}
+
 void ph_array_fill(struct ph_array *out, ph_addr start, uint64_t count, uint64_t item_bytes)
 {
     out->start = start;

@@ -61,6 +61,7 @@ struct ph_type {
     const struct ph_type *body; /* the nearest type in the base chain that is not a Python class */
     const struct ph_type
         *described; /* the type in the chain that the family serves by name; NULL: none does */
+    const struct ph_described *extension; /* what describes it, in the extension family */
     uint64_t flags;
     uint64_t basicsize, itemsize;
     uint64_t min_bytes; /* what every instance has: basicsize, but less where a static type has
@@ -275,6 +276,8 @@ bool ph_object_array(struct ph_objects *objects, const struct ph_object *o, stru
 /* Append what the items are, in the words of memoryview.format or of the type itself ("d", "<i",
  * "float64"); nothing where that is unknown. */
 void ph_object_dtype(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out);
+/* Append a shape as text: "3x4"; "scalar" where there is no dimension. */
+void ph_shape_append(const int64_t *shape, uint32_t dimensions, struct ph_str *out);
 /* Whether the instances of a type may be such. */
 bool ph_type_has_arrays(const struct ph_type *type);
 
