@@ -36,8 +36,7 @@ static void own(struct ph_explain *e, enum ph_owner_kind kind, uint32_t type, ph
         offset = start - e->chunks->starts.items[number];
         note(&e->natives[number], kind, type, ph_add_saturated(offset, bytes));
     } else if (kind == PH_OWNER_BUFFER && !ph_target_module_at(python->target, start)) {
-        ph_area_add(e, (struct ph_area){start, ph_add_saturated(start, bytes), PH_AREA_FLAT,
-                                        ph_memory_of_mapped_buffer(e, start), 0});
+        ph_area_add(e, ph_area_of_mapped_buffer(e, start, ph_add_saturated(start, bytes)));
     }
 }
 
