@@ -70,15 +70,21 @@ static enum ph_status take_factor(struct ph_parser *p, struct ph_factor **out)
     return PH_OK;
 }
 
-static enum ph_status take_product(struct ph_parser *p, struct ph_factor **out)
+/* Factors with marks between them. */
+static enum ph_status take_factors(struct ph_parser *p, const char *mark, struct ph_factor **out)
 {
     enum ph_status status = take_factor(p, out);
-    while (!status && ph_parser_sees(p, "*")) {
+    while (!status && ph_parser_sees(p, mark)) {
         out = &(*out)->next;
         ph_parser_advance(p);
         status = take_factor(p, out);
     }
     return status;
+}
+
+static enum ph_status take_product(struct ph_parser *p, struct ph_factor **out)
+{
+    return take_factors(p, "*", out);
 }
 
 static enum ph_status take_condition(struct ph_parser *p, struct ph_condition *out)
@@ -178,14 +184,6 @@ static enum ph_status parse_reference(struct ph_parser *p, struct ph_described *
     return ph_parser_name(p, "the attribute that shows it", &r->attribute);
 }
 
-static enum ph_status parse_shape(struct ph_parser *p, struct ph_described *d)
-{
-    enum ph_status status = take_factor(p, &d->shape);
-    if (!status && !d->shape->length)
-        status = ph_parser_fail(p, "an array and its length, as \"shape dimensions[nd];\",");
-    return status;
-}
-
 static enum ph_status parse_summary(struct ph_parser *p, struct ph_described *d)
 {
     if (ph_parser_sees(p, "numpy_dtype")) {
@@ -222,7 +220,7 @@ static enum ph_status parse_statement(struct ph_parser *p, struct ph_described *
     case 2:
         return take_path(p, "the field that refers to the base", &d->base);
     case 3:
-        return parse_shape(p, d);
+        return take_factors(p, ",", &d->shape);
     case 4:
         return parse_dtype(p, d);
     case 5:
@@ -376,7 +374,14 @@ static const struct ph_field *last_field(const struct ph_path *path)
     return path->kind == PH_PATH_FIELD ? path->field : NULL;
 }
 
-enum wanted { WANTED_NUMBER, WANTED_POINTER, WANTED_TRUTH, WANTED_NUMBERS, WANTED_TEXT };
+enum wanted {
+    WANTED_NUMBER,
+    WANTED_POINTER,
+    WANTED_BUFFER,
+    WANTED_TRUTH,
+    WANTED_NUMBERS,
+    WANTED_TEXT
+};
 
 static bool is_number(const struct ph_scalar *scalar)
 {
@@ -394,6 +399,8 @@ static bool is_as_wanted(const struct ph_field *field, enum wanted wanted)
         return number && field->count == 1;
     case WANTED_POINTER:
         return pointer && field->count == 1;
+    case WANTED_BUFFER:
+        return field->count != 1 || pointer;
     case WANTED_TRUTH:
     case WANTED_TEXT:
         return (number || pointer) && field->count == 1;
@@ -410,6 +417,7 @@ static enum ph_status resolve(const struct resolver *r, const struct ph_path *pa
     static const char *const complaints[] = {
         [WANTED_NUMBER] = "is no integer",
         [WANTED_POINTER] = "is no pointer",
+        [WANTED_BUFFER] = "is neither a pointer nor an array",
         [WANTED_TRUTH] = "is neither an integer nor a pointer",
         [WANTED_NUMBERS] = "is no array of integers nor a pointer to one",
         [WANTED_TEXT] = "is neither a pointer nor a character",
@@ -441,7 +449,7 @@ static enum ph_status resolve_buffer(const struct resolver *r, struct ph_describ
     bool is_first = b == r->type->buffers;
     if (!b->own_given)
         b->own.kind = is_first && r->type->base ? PH_CONDITION_NO_BASE : PH_CONDITION_ALWAYS;
-    enum ph_status status = resolve(r, b->pointer, WANTED_POINTER);
+    enum ph_status status = resolve(r, b->pointer, WANTED_BUFFER);
     if (!status)
         status = resolve_product(r, b->bytes);
     if (!status)

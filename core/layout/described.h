@@ -10,8 +10,8 @@
  *         ...
  *     };
  *     type numpy.ndarray PyArrayObject {           module.qualname, or "a glob" in quotes
- *         buffer data {                            the field that points to it; the first one is
- *                                                  the type's array
+ *         buffer data {                            the field that points to it, or an array in the
+ *                                                  struct; the first one is the type's array
  *             bytes dimensions[nd] * descr.elsize; a product: numbers, fields, the product of an
  *                                                  array's items, C types (their size)
  *             own flags & 4;                       the instance's own, where this is so
@@ -19,7 +19,7 @@
  *             references if descr.kind == 'O';     its words are references; guesses: may be
  *         }
  *         base base;                               of a view: the object that it was made from
- *         shape dimensions[nd];
+ *         shape dimensions[nd];                    or "shape rows, columns"
  *         dtype descr;                             an object, a C string, a character, or "text"
  *         reference base;                          a reference that owns a count, and its attribute
  *         reference descr as dtype;
@@ -35,6 +35,8 @@
  * then says where the rest lies ("descr.elsize"). So what differs between versions of a module is
  * two types of the same name: the first one counts whose struct the type's tp_basicsize has room
  * for, and that of a base class where none does.
+ *
+ * A type of which nothing is said but `counted` otherwise stays what its base class makes it.
  *
  * What of an instance lies behind its struct is scanned for references like what nobody described.
  */
@@ -112,7 +114,7 @@ struct ph_described {
     const struct ph_struct *in;
     struct ph_described_buffer *buffers;
     struct ph_described_reference *references;
-    struct ph_factor *shape;   /* one array; NULL: none */
+    struct ph_factor *shape;   /* lengths, and arrays of lengths; NULL: none */
     struct ph_factor *counted; /* a product; NULL: nothing */
     const struct ph_path *base, *dtype;
     const char *dtype_text;

@@ -77,7 +77,7 @@ void ph_parser_advance(struct ph_parser *p)
         t->kind = PH_TOKEN_PUNCT;
         p->at += 2;
     } else {
-        t->kind = *p->at && strchr("{}[];@*&", *p->at) ? PH_TOKEN_PUNCT : PH_TOKEN_STRAY;
+        t->kind = *p->at && strchr("{}[];,@*&", *p->at) ? PH_TOKEN_PUNCT : PH_TOKEN_STRAY;
         p->at++;
     }
     t->len = (size_t)(p->at - t->start);

@@ -10,7 +10,7 @@
 enum ph_token_kind {
     PH_TOKEN_END,
     PH_TOKEN_WORD,   /* letters, digits, '_' and '.': names, paths, numbers and versions */
-    PH_TOKEN_PUNCT,  /* one of { } [ ] ; @ * & or == */
+    PH_TOKEN_PUNCT,  /* one of { } [ ] ; , @ * & or == */
     PH_TOKEN_STRING, /* "..." or '...' within one line, the quotes included */
     PH_TOKEN_STRAY,  /* any other byte */
 };

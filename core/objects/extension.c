@@ -188,6 +188,45 @@ static uint64_t read_product(struct ph_objects *objects, const struct ph_object 
     return product;
 }
 
+/* The lengths of an array, by fields or arrays of them. */
+static bool read_shape(struct ph_objects *objects, const struct ph_object *o, int64_t *shape,
+                       uint32_t *dimensions)
+{
+    const struct ph_factor *factor = described_of(o)->shape;
+    int64_t items[PH_MOST_DIMENSIONS];
+    bool ok = factor;
+    *dimensions = 0;
+    for (; factor && ok; factor = factor->next) {
+        uint32_t count = 1;
+        items[0] = factor->number;
+        if (factor->length)
+            ok = read_items(objects, o, factor, items, &count);
+        else if (factor->path)
+            ok = read_number(objects, o, factor->path, &items[0]);
+        ok = ok && *dimensions + count <= PH_MOST_DIMENSIONS;
+        for (uint32_t i = 0; i < count && ok; i++)
+            shape[(*dimensions)++] = items[i];
+    }
+    return ok;
+}
+
+/* Where a buffer begins: in the struct, or where a pointer leads. */
+static ph_addr buffer_start(struct ph_objects *objects, const struct ph_object *o,
+                            const struct ph_described_buffer *b)
+{
+    struct place place;
+    if (!find_place(objects, o, b->pointer, &place))
+        return 0;
+    return place.field->count == 1 ? ph_python_word(objects->python, place.address, 0)
+                                   : place.address;
+}
+
+uint64_t ph_extension_counted(struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_factor *counted = described_of(o)->counted;
+    return counted ? read_product(objects, o, counted) : 0;
+}
+
 static uint64_t extension_size(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_described *d = described_of(o);
@@ -196,8 +235,6 @@ static uint64_t extension_size(struct ph_objects *objects, const struct ph_objec
         if (b->counted && holds(objects, o, &b->own))
             bytes = ph_add_saturated(bytes, read_product(objects, o, b->bytes));
     }
-    if (d->counted)
-        bytes = ph_add_saturated(bytes, read_product(objects, o, d->counted));
     return bytes;
 }
 
@@ -206,7 +243,7 @@ static void extension_buffers(struct ph_objects *objects, const struct ph_object
 {
     for (const struct ph_described_buffer *b = described_of(o)->buffers; b; b = b->next) {
         uint64_t bytes = holds(objects, o, &b->own) ? read_product(objects, o, b->bytes) : 0;
-        ph_addr start = bytes ? read_pointer(objects, o, b->pointer) : 0;
+        ph_addr start = bytes ? buffer_start(objects, o, b) : 0;
         bool inside = start - o->address < o->type->basicsize;
         if (start && !inside)
             ph_visit_buffer(v, start, bytes, b->pointer->text);
@@ -222,7 +259,7 @@ static void visit_items(struct ph_objects *objects, const struct ph_object *o,
     if (!(strong || holds(objects, o, &b->guesses)) || !holds(objects, o, &b->own))
         return;
     uint64_t bytes = read_product(objects, o, b->bytes);
-    ph_addr start = read_pointer(objects, o, b->pointer);
+    ph_addr start = buffer_start(objects, o, b);
     unsigned word = ph_word_bytes(objects->python);
     const uint8_t *at = bytes ? ph_target_view(objects->python->target, start, bytes) : NULL;
     for (uint64_t i = 0; at && i < bytes / word; i++)
@@ -259,12 +296,11 @@ static bool extension_array(struct ph_objects *objects, const struct ph_object *
     const struct ph_described *d = described_of(o);
     if (!d->buffers)
         return false;
-    out->start = read_pointer(objects, o, d->buffers->pointer);
+    out->start = buffer_start(objects, o, d->buffers);
     out->nbytes = read_product(objects, o, d->buffers->bytes);
     out->owns = holds(objects, o, &d->buffers->own);
     out->base = read_pointer(objects, o, d->base);
-    out->shaped =
-        d->shape && read_items(objects, o, d->shape, out->shape, &out->dimensions);
+    out->shaped = read_shape(objects, o, out->shape, &out->dimensions);
     return true;
 }
 
@@ -324,9 +360,7 @@ static void append_shape(struct ph_objects *objects, const struct ph_object *o, 
 {
     int64_t items[PH_MOST_DIMENSIONS];
     uint32_t count = 0;
-    const struct ph_factor *shape = described_of(o)->shape;
-    bool known = shape && read_items(objects, o, shape, items, &count);
-    if (known)
+    if (read_shape(objects, o, items, &count))
         ph_shape_append(items, count, out);
 }
 

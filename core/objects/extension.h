@@ -12,6 +12,9 @@
 bool ph_extension_number(const struct ph_objects *objects, const struct ph_object *o,
                          const char *path, int64_t *value);
 
+/* What sys.getsizeof() counts beside the object and its buffers, of a type with a description. */
+uint64_t ph_extension_counted(struct ph_objects *objects, const struct ph_object *o);
+
 /* str() of a numpy.dtype: "float64", "<U5", "datetime64[ns]", "[('a', '<i4'), ('b', '<f8')]". */
 void ph_numpy_dtype_append(struct ph_objects *objects, const struct ph_object *o,
                            struct ph_str *out);

@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "objects/dict.h"
+#include "objects/extension.h"
 #include "objects/str.h"
 #include "runtime/refcount.h"
 
@@ -115,6 +116,8 @@ uint64_t ph_object_sizeof(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_family *family = o->type->family;
     uint64_t bytes = family->size ? family->size(objects, o) : ph_size_default(objects, o);
+    if (o->type->extension)
+        bytes = ph_add_saturated(bytes, ph_extension_counted(objects, o));
     return bytes + presize(objects, o);
 }
 

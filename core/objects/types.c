@@ -266,6 +266,9 @@ static void choose_extension(const struct ph_objects *objects, struct ph_type *t
     if (!found)
         return;
     type->extension = found;
+    bool has_family = type->described != NULL && type->family != &ph_family_extension;
+    if (has_family && !found->buffers && !found->references)
+        return;
     type->family = &ph_family_extension;
     type->described = type;
 }

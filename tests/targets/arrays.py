@@ -168,7 +168,7 @@ def measure(objects):
     seen.add(id(objects))
     queue = list(objects)
     for o in queue:
-        for referent in gc.get_referents(o) + items_of(o):
+        for referent in gc.get_referents(o) + hidden_by(o):
             if id(referent) not in seen:
                 seen.add(id(referent))
                 queue.append(referent)
@@ -177,20 +177,26 @@ def measure(objects):
     return {"version": sys.version.split()[0], "types": [], "tracked_count": 0, "address": [], "type": [], "marks": {},
             "size": [[hex(id(o)), oracle.type_name(type(o)), size] for o, size in zip(queue, sizes)],
             "arrays": rows, "frames": [describe_frame(frame) for frame in FRAMES],
-            "held": [[hex(id(o)), hex(id(held))] for o in queue for held in items_of(o)
-                     if not isinstance(o, types.CodeType)]}
+            "held": [[hex(id(o)), hex(id(held))] for o in queue for held in items_of(o)]}
 
 
 CODE_PARTS = ["co_consts"] + (["co_linetable", "co_exceptiontable"] if sys.version_info >= (3, 11) else
                               ["co_code", "co_linetable" if sys.version_info >= (3, 10) else "co_lnotab"])
 
 
-def items_of(o):
-    """What code and arrays of objects hold, which the collector does not see."""
+def hidden_by(o):
+    """What code and arrays hold, which the collector does not see."""
     if isinstance(o, types.CodeType):
         return [getattr(o, part) for part in CODE_PARTS]
+    if NUMPY and isinstance(o, (NUMPY.ndarray, NUMPY.void)) and o.base is not None:
+        return [o.base] + items_of(o)
+    return items_of(o)
+
+
+def items_of(o):
+    """What an array of objects holds."""
     if NUMPY and isinstance(o, NUMPY.ndarray) and o.flags.owndata and o.dtype.kind == "O":
-        return [held for held in o.ravel("K").tolist()]
+        return o.ravel("K").tolist()
     return []
 
 
