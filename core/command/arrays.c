@@ -1,34 +1,86 @@
 #include "analysis/arrays.h"
 
+#include "analysis/pandas.h"
+#include "base/arena.h"
 #include "command/session.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { SUMMARY_CHARS = 24 };
+enum {
+    SUMMARY_CHARS = 24,
+    COLUMNS_IN_TEXT = 8,
+    MOST_COLUMNS = 10000, /* of an array, in JSON */
+};
 
 /* In the order of enum ph_array_order. */
 static const char *const sort_keys[] = {"bytes", "address", "type", NULL};
+
+struct names PH_ARRAY_BODY(const char *);
 
 /* The arrays, and the words of one row. */
 struct answer {
     struct ph_heap *heap;
     struct ph_arrays arrays;
+    struct ph_pandas pandas;
     uint64_t offset;
     struct ph_array array;
-    struct ph_str shape, dtype, memory, summary;
+    struct ph_str shape, dtype, memory, summary, name;
+    struct ph_arena arena; /* of the names */
+    struct names columns;
 };
 
 static void free_answer(void *ctx)
 {
     struct answer *a = ctx;
     ph_arrays_free(&a->arrays);
+    ph_pandas_free(&a->pandas);
+    ph_arena_free(&a->arena);
+    ph_array_free(&a->columns);
+    ph_str_free(&a->name);
     ph_str_free(&a->shape);
     ph_str_free(&a->dtype);
     ph_str_free(&a->memory);
     ph_str_free(&a->summary);
     free(a);
 }
+
+/* ---- what an array is for ---- */
+
+static void name_columns(struct answer *a, const struct ph_pandas_use *use)
+{
+    uint32_t count = use->column_count < MOST_COLUMNS ? use->column_count : MOST_COLUMNS;
+    ph_arena_free(&a->arena);
+    a->columns.count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        ph_str_clear(&a->name);
+        ph_pandas_column_name(a->heap, &a->pandas, use, i, &a->name);
+        const char *name = ph_arena_strdup(&a->arena, ph_str_text(&a->name));
+        if (!name || !ph_array_push(&a->columns, name))
+            return;
+    }
+}
+
+/* "columns price, volume of DataFrame 0x7f...", in place of a summary. */
+static void describe_use(struct answer *a, const struct ph_pandas_use *use)
+{
+    uint32_t count = a->columns.count;
+    ph_str_clear(&a->summary);
+    if (use->index == PH_NO_OBJECT) {
+        ph_str_append(&a->summary, "Series ");
+        ph_pandas_column_name(a->heap, &a->pandas, use, 0, &a->summary);
+        ph_str_appendf(&a->summary, " at 0x%" PRIx64, a->heap->addresses[use->frame]);
+        return;
+    }
+    ph_str_append(&a->summary, count == 1 ? "column " : "columns ");
+    for (uint32_t i = 0; i < count && i < COLUMNS_IN_TEXT; i++)
+        ph_str_appendf(&a->summary, "%s%s", i ? ", " : "", a->columns.items[i]);
+    if (use->column_count > COLUMNS_IN_TEXT)
+        ph_str_appendf(&a->summary, ", ... (%" PRIu32 ")", use->column_count);
+    ph_str_appendf(&a->summary, " of DataFrame 0x%" PRIx64, a->heap->addresses[use->frame]);
+}
+
+/* ---- rows ---- */
 
 static void describe(struct answer *a, const struct ph_array_row *row)
 {
@@ -61,7 +113,15 @@ static unsigned array_row(void *ctx, uint64_t i, struct ph_value *values)
 {
     struct answer *a = ctx;
     const struct ph_array_row *row = &a->arrays.rows.items[a->offset + i];
+    const struct ph_pandas_use *use = ph_pandas_use_of(&a->pandas, row->id);
     describe(a, row);
+    if (use) {
+        name_columns(a, use);
+        describe_use(a, use);
+        values[10] = ph_value_addr(a->heap->addresses[use->frame]);
+    }
+    if (use && use->index != PH_NO_OBJECT)
+        values[11] = ph_value_texts(a->columns.items, a->columns.count);
     values[0] = ph_value_addr(a->heap->addresses[row->id]);
     values[1] = ph_value_bytes(row->nbytes);
     values[2] = ph_value_text(ph_heap_type(a->heap, row->id)->name);
@@ -87,6 +147,8 @@ static const struct ph_column columns[] = {
     {"dtype", "DTYPE", 0},
     {NULL, "MEMORY", PH_COLUMN_TEXT_ONLY},
     {"summary", "SUMMARY", PH_COLUMN_LAST},
+    {"frame", NULL, PH_COLUMN_JSON_ONLY},
+    {"columns", NULL, PH_COLUMN_JSON_ONLY},
 };
 
 static void write_arrays(struct ph_doc *doc, struct answer *a, const struct ph_invocation *inv)
@@ -142,6 +204,8 @@ static enum ph_status run_arrays(struct ph_session *s, const struct ph_invocatio
     a->offset = inv->options.offset;
     status = ph_arrays_find(heap, &filter, order_of(inv->options.sort), ph_session_host(s),
                             &a->arrays, err);
+    if (!status)
+        status = ph_pandas_find(heap, ph_session_host(s), &a->pandas, err);
     if (status) {
         free_answer(a);
         return status;
@@ -162,7 +226,8 @@ const struct ph_command ph_command_arrays = {
             "NBYTES is what the object shows, without its header and without room that is kept "
             "for growth. MEMORY says whose memory that is: the object's own, or that of another, "
             "which is what the chain of bases of a view ends at. The total counts memory once, "
-            "with its owner.\n\n"
+            "with its owner. Arrays of a pandas.DataFrame are named by the columns that they "
+            "hold.\n\n"
             "--min-bytes and --max-bytes are of NBYTES.",
     .operands = PH_OPERANDS_NONE,
     .options = PH_TAKES(scope) | PH_TAKES(type) | PH_TAKES(min_bytes) | PH_TAKES(max_bytes) |

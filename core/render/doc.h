@@ -53,6 +53,7 @@ enum ph_value_kind {
     PH_VALUE_BOOL,
     PH_VALUE_SHARE, /* of a whole. JSON: 0 to 1; text: percent */
     PH_VALUE_COUNTS, /* JSON: an array of integers; text: how many there are */
+    PH_VALUE_TEXTS,  /* JSON: an array of strings; text: how many there are */
 };
 
 struct ph_value {
@@ -68,6 +69,10 @@ struct ph_value {
             const int64_t *items; /* valid until the next row is asked for */
             size_t count;
         } counts;
+        struct {
+            const char *const *items; /* likewise */
+            size_t count;
+        } texts;
     } as;
 };
 
@@ -98,6 +103,10 @@ static inline struct ph_value ph_value_share(double share)
 static inline struct ph_value ph_value_counts(const int64_t *items, size_t count)
 {
     return (struct ph_value){PH_VALUE_COUNTS, {.counts = {items, count}}};
+}
+static inline struct ph_value ph_value_texts(const char *const *items, size_t count)
+{
+    return (struct ph_value){PH_VALUE_TEXTS, {.texts = {items, count}}};
 }
 static inline struct ph_value ph_value_null(void)
 {

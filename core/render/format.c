@@ -93,6 +93,8 @@ const char *ph_format_value(char buf[32], const struct ph_value *value, bool exa
         return buf;
     case PH_VALUE_COUNTS:
         return ph_format_count(buf, (int64_t)value->as.counts.count);
+    case PH_VALUE_TEXTS:
+        return ph_format_count(buf, (int64_t)value->as.texts.count);
     }
     return "";
 }
