@@ -1,6 +1,6 @@
 /*
- * Arrays: the native memory behind objects, such as a bytearray's bytes or an ndarray's items, whose
- * it is, and which objects are but views of it.
+ * Arrays: the native memory behind objects, such as a bytearray's bytes or an ndarray's items,
+ * whose it is, and which objects are but views of it.
  */
 #ifndef PH_ANALYSIS_ARRAYS_H
 #define PH_ANALYSIS_ARRAYS_H

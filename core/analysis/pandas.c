@@ -35,9 +35,8 @@ static bool is_ndarray(const struct ph_heap *heap, uint32_t id)
 static uint32_t attribute(struct ph_heap *heap, uint32_t id, const char *name)
 {
     struct ph_object o;
-    ph_addr value = ph_heap_open(heap, id, &o)
-                        ? ph_instance_attribute(&heap->objects, &o, name)
-                        : 0;
+    ph_addr value =
+        ph_heap_open(heap, id, &o) ? ph_instance_attribute(&heap->objects, &o, name) : 0;
     return value ? ph_heap_find(heap, value) : PH_NO_OBJECT;
 }
 
@@ -46,7 +45,7 @@ static uint32_t attribute(struct ph_heap *heap, uint32_t id, const char *name)
 struct parts {
     struct ph_heap *heap;
     uint32_t tuple, list, slice, placement, dict, array;
-    uint32_t arrays[4]; /* all of them, as far as there is room */
+    uint32_t arrays[4];          /* all of them, as far as there is room */
     uint32_t array_count, other; /* other: an instance of a class */
 };
 
@@ -57,14 +56,15 @@ static void note_part(void *ctx, uint32_t target, struct ph_label label, unsigne
     (void)label;
     if (!(flags & PH_REF_STRONG) || type->flags & PH_TPFLAGS_TYPE_SUBCLASS)
         return;
-    uint32_t *part = type->family == &ph_family_slice                                ? &p->slice
-                     : ph_type_inherits(type, "pandas._libs.internals.BlockPlacement") ? &p->placement
-                     : type->flags & PH_TPFLAGS_TUPLE_SUBCLASS                        ? &p->tuple
-                     : type->flags & PH_TPFLAGS_LIST_SUBCLASS                         ? &p->list
-                     : type->flags & PH_TPFLAGS_DICT_SUBCLASS                         ? &p->dict
-                     : ph_type_inherits(type, "numpy.ndarray")                        ? &p->array
-                     : type->is_heap                                                  ? &p->other
-                                                                                      : NULL;
+    uint32_t *part = type->family == &ph_family_slice ? &p->slice
+                     : ph_type_inherits(type, "pandas._libs.internals.BlockPlacement")
+                         ? &p->placement
+                     : type->flags & PH_TPFLAGS_TUPLE_SUBCLASS ? &p->tuple
+                     : type->flags & PH_TPFLAGS_LIST_SUBCLASS  ? &p->list
+                     : type->flags & PH_TPFLAGS_DICT_SUBCLASS  ? &p->dict
+                     : ph_type_inherits(type, "numpy.ndarray") ? &p->array
+                     : type->is_heap                           ? &p->other
+                                                               : NULL;
     if (part == &p->array && p->array_count < sizeof p->arrays / sizeof *p->arrays)
         p->arrays[p->array_count++] = target;
     if (part && *part == PH_NO_OBJECT)
@@ -237,9 +237,9 @@ static uint8_t *frame_types(const struct ph_heap *heap)
     uint8_t *kinds = ph_calloc(count + 1u, 1);
     for (uint32_t i = 0; kinds && i < count; i++) {
         const struct ph_type *type = heap->objects.types.items[i];
-        kinds[i] = ph_type_inherits(type, "pandas.core.frame.DataFrame")   ? 2
+        kinds[i] = ph_type_inherits(type, "pandas.core.frame.DataFrame") ? 2
                    : ph_type_inherits(type, "pandas.core.series.Series") ? 1
-                                                                           : 0;
+                                                                         : 0;
     }
     return kinds;
 }

@@ -12,9 +12,9 @@
 
 /* An array that a frame or a Series keeps values in. */
 struct ph_pandas_use {
-    uint32_t array; /* id */
-    uint32_t frame; /* id */
-    uint32_t index; /* of the columns' names; PH_NO_OBJECT for a Series */
+    uint32_t array;                      /* id */
+    uint32_t frame;                      /* id */
+    uint32_t index;                      /* of the columns' names; PH_NO_OBJECT for a Series */
     uint32_t first_column, column_count; /* in columns */
 };
 

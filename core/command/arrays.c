@@ -127,8 +127,8 @@ static unsigned array_row(void *ctx, uint64_t i, struct ph_value *values)
     values[2] = ph_value_text(ph_heap_type(a->heap, row->id)->name);
     values[3] = ph_value_bool(row->owns);
     values[4] = row->base ? ph_value_addr(row->base) : ph_value_null();
-    values[5] = a->array.shaped ? ph_value_counts(a->array.shape, a->array.dimensions)
-                                : ph_value_null();
+    values[5] =
+        a->array.shaped ? ph_value_counts(a->array.shape, a->array.dimensions) : ph_value_null();
     values[6] = text_or_null(&a->shape);
     values[7] = text_or_null(&a->dtype);
     values[8] = ph_value_text(ph_str_text(&a->memory));

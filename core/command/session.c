@@ -134,7 +134,8 @@ static enum ph_status open_target(struct ph_session *s, struct ph_error *err)
     case REACH_NOTHING:
         break;
     }
-    return ph_fail(err, PH_USAGE, "no process; give --pid PID or --core CORE");
+    return ph_fail(err, PH_USAGE,
+                   "what to look at? Give --pid PID or --core CORE before the command");
 }
 
 enum ph_status ph_session_check_still(struct ph_session *s, enum ph_status status,
@@ -158,9 +159,9 @@ static enum ph_status read_layouts(const struct ph_session *s, const struct layo
     if (!texts)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     if (s->python)
-        machine = (struct ph_layout_machine){s->python->version_hex, s->python->build,
-                                             s->python->layout.word_bytes,
-                                             s->python->layout.big_endian};
+        machine =
+            (struct ph_layout_machine){s->python->version_hex, s->python->build,
+                                       s->python->layout.word_bytes, s->python->layout.big_endian};
     for (uint32_t i = 0; i < count; i++) {
         const struct layout_file *file = &files[count - 1 - i];
         texts[i] = (struct ph_layout_text){file->path, file->text, file->text + file->len};

@@ -57,7 +57,8 @@ enum ph_status ph_operand_object(struct ph_heap *heap, const struct ph_invocatio
 uint64_t ph_rows_shown(const struct ph_invocation *inv, uint64_t count);
 /* "20 of 5,344 THINGS; --limit 0 for all", where rows were left out. */
 void ph_doc_rows_footer(struct ph_doc *doc, uint64_t shown, uint64_t count, const char *things);
-/* The same for a page that --offset asked for, with how to ask for the next; an empty line first. */
+/* The same for a page that --offset asked for, with how to ask for the next; an empty line first.
+ */
 void ph_doc_page_footer(struct ph_doc *doc, uint64_t offset, uint64_t shown, uint64_t count,
                         const char *things);
 

@@ -19,8 +19,8 @@ struct type_words {
 
 static bool is_qualifier(const struct ph_parser *p)
 {
-    return ph_parser_sees(p, "const") || ph_parser_sees(p, "volatile") || ph_parser_sees(p, "struct") ||
-           ph_parser_sees(p, "union");
+    return ph_parser_sees(p, "const") || ph_parser_sees(p, "volatile") ||
+           ph_parser_sees(p, "struct") || ph_parser_sees(p, "union");
 }
 
 static enum ph_status take_type_words(struct ph_parser *p, struct type_words *type)
@@ -37,8 +37,8 @@ static enum ph_status take_type_words(struct ph_parser *p, struct type_words *ty
 }
 
 /* The type without its last `dropped` words. */
-static enum ph_status join_type(struct ph_parser *p, const struct type_words *type, uint32_t dropped,
-                                const char **out)
+static enum ph_status join_type(struct ph_parser *p, const struct type_words *type,
+                                uint32_t dropped, const char **out)
 {
     char text[MAX_TYPE_CHARS] = "";
     size_t used = 0;
@@ -126,7 +126,7 @@ static enum ph_status parse_place(struct ph_parser *p, const struct ph_struct *i
     uint32_t place = 0;
     if (in->sparse != ph_parser_sees(p, "@"))
         return ph_parser_fail(p, in->sparse ? "'@' and the field's place, as the struct has a size"
-                                           : "a field without '@', as the struct has no size");
+                                            : "a field without '@', as the struct has no size");
     if (!in->sparse)
         return PH_OK;
     ph_parser_advance(p);
@@ -197,8 +197,9 @@ static enum ph_status parse_struct_size(struct ph_parser *p, struct ph_struct *s
 
 static enum ph_status parse_struct(struct ph_parser *p)
 {
-    struct ph_struct s = {
-        .file = p->file, .first_field = p->decls->fields.count, .is_union = ph_parser_sees(p, "union")};
+    struct ph_struct s = {.file = p->file,
+                          .first_field = p->decls->fields.count,
+                          .is_union = ph_parser_sees(p, "union")};
     ph_parser_advance(p);
     s.line = p->token.line;
     enum ph_status status = ph_parser_name(p, "the struct's name", &s.name);
@@ -254,7 +255,8 @@ static enum ph_status parse_shift(struct ph_parser *p)
 static enum ph_status parse_version(struct ph_parser *p, const char **out)
 {
     ph_parser_advance(p);
-    return ph_parser_sees_digit(p) ? ph_parser_word(p, out) : ph_parser_fail(p, "a version such as 3.11");
+    return ph_parser_sees_digit(p) ? ph_parser_word(p, out)
+                                   : ph_parser_fail(p, "a version such as 3.11");
 }
 
 static enum ph_status parse_overlay(struct ph_parser *p)

@@ -57,7 +57,7 @@ struct ph_scalar;
 struct ph_field {
     const char *name;
     const char *type; /* as written, without const, volatile, struct, union; "*" for pointers */
-    const char *points_to; /* of a pointer with one star: the type, as above; else NULL */
+    const char *points_to;          /* of a pointer with one star: the type, as above; else NULL */
     const struct ph_scalar *scalar; /* NULL: the type is a struct */
     uint32_t struct_id;             /* which, once placed */
     uint32_t count; /* of elements: 1, or an array's length; 0 for an array without one */
@@ -96,7 +96,7 @@ struct ph_decls {
     PH_ARRAY(struct ph_named_trait) traits;
     PH_ARRAY(struct ph_shift) shifts;
     PH_ARRAY(struct ph_described *) types; /* in the arena */
-    struct ph_abi abi;   /* what they were placed for */
+    struct ph_abi abi;                     /* what they were placed for */
     const char *version; /* of the file parsed last, or its overlay's name; "" where it says none */
     const char *base;
 };

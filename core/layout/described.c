@@ -47,8 +47,7 @@ static enum ph_status take_constant(struct ph_parser *p, uint32_t *out)
 static enum ph_status take_length(struct ph_parser *p, struct ph_factor *factor)
 {
     ph_parser_advance(p);
-    enum ph_status status =
-        take_path(p, "the field with the array's length", &factor->length);
+    enum ph_status status = take_path(p, "the field with the array's length", &factor->length);
     return status ? status : ph_parser_expect(p, "]", "']' after the array's length");
 }
 
@@ -159,7 +158,7 @@ static enum ph_status parse_buffer(struct ph_parser *p, struct ph_described *d)
             status = ph_parser_expect(p, ";", "';' after the statement");
     }
     if (!status && !b->bytes)
-        status = ph_parser_fail(p, "how many bytes the buffer has, as \"bytes length * 8;\",");
+        status = ph_parser_fail(p, "how many bytes the buffer has, as \"bytes length * 8;\"");
     if (!status)
         ph_parser_advance(p);
     return status;
@@ -263,7 +262,8 @@ enum ph_status ph_described_parse(struct ph_parser *p)
              : ph_parser_sees_path(p)         ? ph_parser_word(p, &d->glob)
                                               : ph_parser_fail(p, what);
     if (!status)
-        status = ph_parser_name(p, "the name of the struct that its instances are", &d->struct_name);
+        status =
+            ph_parser_name(p, "the name of the struct that its instances are", &d->struct_name);
     if (!status)
         status = ph_parser_expect(p, "{", "'{' after the struct's name");
     if (!status)
@@ -472,8 +472,7 @@ static enum ph_status check_template(const struct resolver *r, const char *text)
         bool known = (strcmp(name, "shape") == 0 && r->type->shape) ||
                      (strcmp(name, "dtype") == 0 && (r->type->dtype || r->type->dtype_text));
         if (!known && closed) {
-            const struct ph_field *field =
-                find_field(r->decls, r->type->in, name, &offset, &rest);
+            const struct ph_field *field = find_field(r->decls, r->type->in, name, &offset, &rest);
             known = field && field->scalar && !*rest;
         }
         if (!known)
@@ -518,8 +517,7 @@ const struct ph_field *ph_described_field(const struct ph_described *described, 
                                           int32_t *offset)
 {
     const char *rest;
-    const struct ph_field *field =
-        find_field(described->decls, described->in, path, offset, &rest);
+    const struct ph_field *field = find_field(described->decls, described->in, path, offset, &rest);
     return field && !*rest ? field : NULL;
 }
 

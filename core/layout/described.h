@@ -135,7 +135,8 @@ enum ph_status ph_describing_load(struct ph_describing *out, const struct ph_lay
                                   struct ph_error *err) PH_MUST_USE;
 void ph_describing_free(struct ph_describing *describing);
 
-/* What describes a type of that name whose instances have so many bytes; NULL where nothing does. */
+/* What describes a type of that name whose instances have so many bytes; NULL where nothing does.
+ */
 const struct ph_described *ph_described_find(const struct ph_describing *describing,
                                              const char *type_name, uint64_t basicsize);
 

@@ -10,13 +10,14 @@
             ".globl ph_layout_text_" #symbol "\n"                                                  \
             ".globl ph_layout_end_" #symbol "\n"                                                   \
             "ph_layout_text_" #symbol ":\n"                                                        \
-            ".incbin \"layout/" file "\"\n"                                                \
+            ".incbin \"layout/" file "\"\n"                                                        \
             "ph_layout_end_" #symbol ":\n"                                                         \
             ".popsection\n"                                                                        \
             ".endif\n");                                                                           \
     extern __attribute__((visibility("hidden"))) const char ph_layout_text_##symbol[];             \
     extern __attribute__((visibility("hidden"))) const char ph_layout_end_##symbol[];
-#define PH_LAYOUT_VERSION(major, minor)                   EMBED(major##_##minor, "cpython/" #major "." #minor ".layout")
+#define PH_LAYOUT_VERSION(major, minor)                                                            \
+    EMBED(major##_##minor, "cpython/" #major "." #minor ".layout")
 #define PH_LAYOUT_OVERLAY(name, first, last, build)       EMBED(name, "cpython/" #name ".layout")
 #define PH_LAYOUT_MICRO(name, first, last)                EMBED(name, "cpython/" #name ".layout")
 #define PH_LAYOUT_MICRO_OVERLAY(name, first, last, build) EMBED(name, "cpython/" #name ".layout")

@@ -1,6 +1,6 @@
 /*
- * The text of cpython/NAME.layout, part of the library, one entry for each line of versions.def, and
- * that of extensions/NAME.layout.
+ * The text of cpython/NAME.layout, part of the library, one entry for each line of versions.def,
+ * and that of extensions/NAME.layout.
  */
 #ifndef PH_LAYOUT_EMBED_H
 #define PH_LAYOUT_EMBED_H

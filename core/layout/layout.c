@@ -246,7 +246,8 @@ enum ph_status ph_layout_describe(struct ph_decls *out, const struct ph_layout_t
         if (!at[1].version)
             file = at;
     }
-    enum ph_status status = ph_decls_parse_types(out, text->name, text->text, (size_t)(text->end - text->text), err);
+    enum ph_status status =
+        ph_decls_parse_types(out, text->name, text->text, (size_t)(text->end - text->text), err);
     return status ? status : parse_version(out, file, machine, err);
 }
 

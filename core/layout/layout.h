@@ -125,7 +125,8 @@ struct ph_layout_text {
 };
 
 /* Parse and place a file of users (decl.h), whose structs may contain CPython's own. A version
- * without a table is taken for the newest. *out is released with ph_decls_free(), on failure too. */
+ * without a table is taken for the newest. *out is released with ph_decls_free(), on failure too.
+ */
 struct ph_decls;
 enum ph_status ph_layout_describe(struct ph_decls *out, const struct ph_layout_text *text,
                                   const struct ph_layout_machine *machine,

@@ -60,9 +60,8 @@ static void bytearray_buffers(struct ph_objects *objects, const struct ph_object
 static ph_addr bytearray_start(const struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
-    return ph_object_ptr(objects, o,
-                         ph_has(L->bytearray.ob_start) ? L->bytearray.ob_start
-                                                       : L->bytearray.ob_bytes);
+    return ph_object_ptr(
+        objects, o, ph_has(L->bytearray.ob_start) ? L->bytearray.ob_start : L->bytearray.ob_bytes);
 }
 
 static bool bytearray_array(struct ph_objects *objects, const struct ph_object *o,

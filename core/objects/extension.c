@@ -162,8 +162,7 @@ static bool factor_multiply(struct ph_objects *objects, const struct ph_object *
     int64_t items[PH_MOST_DIMENSIONS], value;
     uint32_t count;
     if (factor->size_of)
-        return multiply(product,
-                        ph_scalar_bytes(factor->size_of, &described_of(o)->decls->abi));
+        return multiply(product, ph_scalar_bytes(factor->size_of, &described_of(o)->decls->abi));
     if (!factor->path)
         return multiply(product, factor->number);
     if (!factor->length)

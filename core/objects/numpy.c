@@ -12,7 +12,7 @@ enum {
     MOST_FIELDS = 1000, /* of one struct */
     FIRST_USER_TYPE = 256,
     ALIGNED_STRUCT = 0x80, /* NPY_ALIGNED_STRUCT */
-    CHARACTER_BYTES = 4, /* of a str_ */
+    CHARACTER_BYTES = 4,   /* of a str_ */
     LONGEST_TEXT = 1000,
 };
 
@@ -56,7 +56,8 @@ static void append_type_name(const struct dtype *d, struct ph_str *out)
     ph_str_append(out, dot ? dot + 1 : name);
 }
 
-/* Where a field of a struct lies to which a field of the dtype points; 0 where it points nowhere. */
+/* Where a field of a struct lies to which a field of the dtype points; 0 where it points nowhere.
+ */
 static ph_addr behind(const struct dtype *d, const char *pointer, const char *struct_name,
                       const char *field)
 {
@@ -172,9 +173,9 @@ static bool find_field(const struct dtype *d, ph_addr names, uint32_t i, struct 
     struct ph_object entry;
     out->name = tuple_item(python, names, i);
     bool ok = ph_str_object_text(d->objects, out->name, LONGEST_TEXT, &text);
-    ph_addr found = ok ? ph_dict_get_string(d->objects, (ph_addr)number_of(d, "fields"),
-                                            ph_str_text(&text))
-                       : 0;
+    ph_addr found =
+        ok ? ph_dict_get_string(d->objects, (ph_addr)number_of(d, "fields"), ph_str_text(&text))
+           : 0;
     ph_str_free(&text);
     if (!found || !ph_object_at(d->objects, found, &entry) ||
         entry.type->family != &ph_family_tuple)
@@ -237,7 +238,8 @@ static bool append_subarray(const struct dtype *d, struct ph_str *out)
     return true;
 }
 
-/* The dtype of a field. Structs in structs are not written out, for nothing says how deep they go. */
+/* The dtype of a field. Structs in structs are not written out, for nothing says how deep they go.
+ */
 static void append_inner(const struct dtype *d, ph_addr address, struct ph_str *out)
 {
     struct dtype inner;

@@ -288,8 +288,7 @@ void ph_append_c_string(const struct ph_objects *objects, ph_addr text, struct p
 {
     enum { LONGEST = 200 };
     size_t len;
-    const char *s =
-        text ? ph_target_cstring(objects->python->target, text, LONGEST, &len) : NULL;
+    const char *s = text ? ph_target_cstring(objects->python->target, text, LONGEST, &len) : NULL;
     if (s)
         ph_str_append_visible(out, s, len);
 }

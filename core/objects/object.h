@@ -258,15 +258,18 @@ void ph_object_buffers(struct ph_objects *objects, const struct ph_object *o,
 
 /* ---- arrays ---- */
 
-enum { PH_MOST_DIMENSIONS = 64 }; /* as NumPy 2; the buffer protocol's are 64 too (PyBUF_MAX_NDIM) */
+enum {
+    PH_MOST_DIMENSIONS = 64
+}; /* as NumPy 2; the buffer protocol's are 64 too (PyBUF_MAX_NDIM) */
 
 /* The memory that an object shows to others, by the buffer protocol or in a way of its own. */
 struct ph_array {
     ph_addr start; /* of the memory */
     uint64_t nbytes;
-    bool owns;    /* it is the object's own; else the object is a view of another's */
-    ph_addr base; /* of a view: the object that it was made from, perhaps a view too; 0: none known */
-    bool shaped;  /* shape is known */
+    bool owns; /* it is the object's own; else the object is a view of another's */
+    ph_addr
+        base; /* of a view: the object that it was made from, perhaps a view too; 0: none known */
+    bool shaped; /* shape is known */
     uint32_t dimensions;
     int64_t shape[PH_MOST_DIMENSIONS];
 };

@@ -254,15 +254,14 @@ static void choose_family(const struct ph_layout *L, struct ph_type *type, const
         type->family = &ph_family_undescribed;
 }
 
-/* A type that no family serves by its own name may be described by a file, which knows it by the name
- * that users do. */
+/* A type that no family serves by its own name may be described by a file, which knows it by the
+ * name that users do. */
 static void choose_extension(const struct ph_objects *objects, struct ph_type *type)
 {
     const struct ph_describing *describing = objects->python->describing;
     if (!describing || type->is_python_class || type->described == type)
         return;
-    const struct ph_described *found =
-        ph_described_find(describing, type->name, type->basicsize);
+    const struct ph_described *found = ph_described_find(describing, type->name, type->basicsize);
     if (!found)
         return;
     type->extension = found;

@@ -51,7 +51,7 @@ enum ph_value_kind {
     PH_VALUE_BYTES, /* JSON: integer; text: human (12.3 MiB) or exact, as the column says */
     PH_VALUE_COUNT, /* JSON: integer; text: with thousands separators */
     PH_VALUE_BOOL,
-    PH_VALUE_SHARE, /* of a whole. JSON: 0 to 1; text: percent */
+    PH_VALUE_SHARE,  /* of a whole. JSON: 0 to 1; text: percent */
     PH_VALUE_COUNTS, /* JSON: an array of integers; text: how many there are */
     PH_VALUE_TEXTS,  /* JSON: an array of strings; text: how many there are */
 };

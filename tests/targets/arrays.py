@@ -190,6 +190,8 @@ def hidden_by(o):
         return [getattr(o, part) for part in CODE_PARTS]
     if NUMPY and isinstance(o, (NUMPY.ndarray, NUMPY.void)) and o.base is not None:
         return [o.base] + items_of(o)
+    if type(o).__module__ == "grids" and hasattr(o, "owner"):
+        return [o.owner]
     return items_of(o)
 
 
@@ -222,7 +224,7 @@ def describe(o):
         elif kind.__name__ == "CThunkObject":
             told = [None, True, [None], None]
         elif kind.__module__ == "grids" and kind.__name__ == "Grid":
-            told = [o.nbytes, o.owner is None, [o.rows, o.columns], o.typecode]
+            told = [o.rows * o.columns * 8, o.owner is None, [o.rows, o.columns], "d"]
         else:
             return None
     except ValueError:  # a closed map, a released view
@@ -273,5 +275,6 @@ if NUMPY:
 if PANDAS:
     of_pandas()
 if "compiled" in sys.argv[2:]:
-    KEPT.extend(grids.samples())
+    keep(grids.Grid(100, 8, "first"), grids.Grid(100, 200, "second"))
+    keep(KEPT[-2].row(3).row(0), KEPT[-2].row(99))
 park(sys.argv[1])
