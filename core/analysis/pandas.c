@@ -138,10 +138,13 @@ static bool int_field(struct ph_heap *heap, const struct ph_object *o, int32_t o
     return ph_int_value(&heap->objects, ph_object_ptr(&heap->objects, o, offset), value);
 }
 
-static void add_column(struct search *s, uint64_t position)
+/* False: enough. */
+static bool add_column(struct search *s, uint64_t position)
 {
-    if (position < MOST_COLUMNS && s->out->columns.count < MOST_COLUMNS)
-        s->failed |= !ph_array_push(&s->out->columns, (uint32_t)position);
+    if (position >= MOST_COLUMNS || s->out->columns.count >= MOST_COLUMNS)
+        return false;
+    s->failed |= !ph_array_push(&s->out->columns, (uint32_t)position);
+    return !s->failed;
 }
 
 /* The positions of a block's columns in its frame. */
@@ -158,14 +161,15 @@ static void add_columns(struct search *s, uint32_t placement)
         int_field(heap, &slice, L->slice.stop, &stop)) {
         if (!int_field(heap, &slice, L->slice.step, &step) || step == 0)
             step = 1;
-        for (; start < stop && start < MOST_COLUMNS && !s->failed; start += step)
-            add_column(s, start);
+        while (start < stop && add_column(s, start))
+            start += step;
         return;
     }
-    for (uint32_t i = 0; p.array != PH_NO_OBJECT && !s->failed &&
-                         (at = array_item(heap, p.array, i, &bytes)) && i < MOST_COLUMNS;
-         i++)
-        add_column(s, ph_python_word(heap->objects.python, at, 0));
+    for (uint32_t i = 0; p.array != PH_NO_OBJECT; i++) {
+        at = array_item(heap, p.array, i, &bytes);
+        if (!at || !add_column(s, ph_python_word(heap->objects.python, at, 0)))
+            break;
+    }
 }
 
 /* An array and those that it is a view of. */

@@ -248,10 +248,12 @@ enum ph_status ph_session_load_layout(struct ph_session *s, const char *path,
     if (!status)
         status = read_layouts(s, &file, 1, &alone, err);
     ph_describing_free(&alone);
-    if (!status && !is_loaded(s, &file))
+    bool known = !status && is_loaded(s, &file);
+    if (!status && !known)
         status = keep_layout(s, &file, err);
     free_layout(&file);
-    if (!status)
+    /* A snapshot refers to what was read; there is none where it has to be read. */
+    if (!status && !(known && s->describing.files.count))
         status = describe_types(s, err);
     if (!status)
         *decls = s->describing.files.items[0];
