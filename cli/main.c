@@ -84,7 +84,8 @@ static bool parse_pid(const char *text, pid_t *pid)
     return true;
 }
 
-/* Whether the session knows what to look at; else the exit status is in *status. */
+/* Tell the session what to look at; where the options make no sense the exit status is in *status.
+ */
 static bool choose_target(struct ph_session *session, const struct target_options *options,
                           int *status)
 {
@@ -99,10 +100,8 @@ static bool choose_target(struct ph_session *session, const struct target_option
         ph_session_use_core(session, options->core, options->exe, options->sysroot);
         return true;
     }
-    if (!options->pid) {
-        fail_usage("what to look at? Give --pid PID or --core CORE before the command");
-        return false;
-    }
+    if (!options->pid)
+        return true; /* not all commands look at something */
     if (!parse_pid(options->pid, &pid)) {
         fprintf(stderr, "py-heap: --pid takes a process id, not '%s'\n", options->pid);
         return false;

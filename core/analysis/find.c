@@ -140,7 +140,7 @@ static enum ph_status judge_all(struct search *s)
     enum ph_status status = ph_heap_share(s->heap,
                                           &(struct ph_sharing){
                                               .piece_ids = IDS_A_PIECE,
-                                              .phase = "Searching",
+                                              .phase = "searching",
                                               .work = judge_piece,
                                               .ctx = s,
                                           },

@@ -352,6 +352,17 @@ static bool is_shared(const char *name)
     return false;
 }
 
+struct ph_area ph_area_of_mapped_buffer(const struct ph_explain *e, ph_addr start, ph_addr end)
+{
+    const struct ph_region *r = ph_target_region_at(e->heap->objects.python->target, start);
+    enum ph_memory_kind kind = !r || r->flags & PH_REGION_ANON ? PH_MEMORY_MAPPED_BUFFERS
+                               : is_shared(r->name)            ? PH_MEMORY_SHARED_BUFFERS
+                                                               : PH_MEMORY_FILE_BUFFERS;
+    if (start % PAGE == 0 && end < UINT64_MAX - PAGE)
+        end = (end + PAGE - 1) & ~(ph_addr)(PAGE - 1);
+    return (struct ph_area){start, end, PH_AREA_FLAT, kind, 0};
+}
+
 /* Whether a stack of glibc's is there that no thread has (nptl keeps some for the next): what it
  * has at the top of each begins with its own address and has that again two words on
  * (sysdeps/x86_64/nptl/tls.h: tcbhead_t). */

@@ -50,6 +50,8 @@ struct ph_explain {
 
 /* Add an area, cut at the ends of regions. */
 void ph_area_add(struct ph_explain *e, struct ph_area area);
+/* A buffer that lies in no allocator's block; a map of whole pages has what is left of its last. */
+struct ph_area ph_area_of_mapped_buffer(const struct ph_explain *e, ph_addr start, ph_addr end);
 /* Find out what each block and chunk in use is for; blocks and natives must be there, all zeros. */
 enum ph_status ph_memory_find_owners(struct ph_explain *e);
 /* Fill in memory->arenas, classes and pins. False: out of memory. */

@@ -35,9 +35,8 @@ static void own(struct ph_explain *e, enum ph_owner_kind kind, uint32_t type, ph
     } else if (ph_chunks_number(e->chunks, python, start, &number)) {
         offset = start - e->chunks->starts.items[number];
         note(&e->natives[number], kind, type, ph_add_saturated(offset, bytes));
-    } else if (kind == PH_OWNER_BUFFER && !ph_heap_is_static(e->heap, start)) {
-        ph_area_add(e, (struct ph_area){start, ph_add_saturated(start, bytes), PH_AREA_FLAT,
-                                        PH_MEMORY_MAPPED_BUFFERS, 0});
+    } else if (kind == PH_OWNER_BUFFER && !ph_target_module_at(python->target, start)) {
+        ph_area_add(e, ph_area_of_mapped_buffer(e, start, ph_add_saturated(start, bytes)));
     }
 }
 

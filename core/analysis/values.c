@@ -170,7 +170,7 @@ static enum ph_status group_all(struct grouping *g)
     if (!fill_buckets(g))
         return PH_NO_MEMORY;
     for (unsigned b = 0; b < BUCKETS; b++) {
-        ph_host_progress(g->host, "Comparing", b * 100 / BUCKETS);
+        ph_host_progress(g->host, "comparing values", b * 100 / BUCKETS);
         if (ph_host_interrupted(g->host))
             return PH_INTERRUPTED;
         if (!group_bucket(g, g->sorted + g->counts[b], g->counts[b + 1] - g->counts[b]))
@@ -200,7 +200,7 @@ static enum ph_status group(struct grouping *g)
     enum ph_status status = ph_heap_share(g->heap,
                                           &(struct ph_sharing){
                                               .piece_ids = IDS_A_PIECE,
-                                              .phase = "Reading values",
+                                              .phase = "reading values",
                                               .work = hash_piece,
                                               .ctx = g,
                                           },

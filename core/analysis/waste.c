@@ -121,12 +121,6 @@ static enum ph_status add_up(struct ph_waste_search *s)
     return PH_OK;
 }
 
-static bool passes_all(const struct ph_filter *f)
-{
-    return f->scope == PH_SCOPE_ALL && !f->type_glob && f->generation < 0 && !f->min_bytes &&
-           f->max_bytes == UINT64_MAX;
-}
-
 static enum ph_status find(struct ph_waste_search *s, struct ph_error *err)
 {
     s->types = ph_filter_types(s->heap, s->filter);
@@ -140,7 +134,7 @@ static enum ph_status find(struct ph_waste_search *s, struct ph_error *err)
         status = ph_waste_instances(s);
     if (!status)
         status = ph_waste_containers(s);
-    if (!status && passes_all(s->filter))
+    if (!status && ph_filter_takes_all(s->filter))
         status = ph_waste_pools(s);
     return status;
 }

@@ -181,6 +181,16 @@ void ph_str_append_visible(struct ph_str *s, const void *bytes, size_t len)
     }
 }
 
+void ph_str_append_path(struct ph_str *s, const char *typed)
+{
+    const char *home = getenv("HOME");
+    if (typed[0] == '~' && typed[1] == '/' && home) {
+        ph_str_append(s, home);
+        typed++;
+    }
+    ph_str_append(s, typed);
+}
+
 void ph_str_truncate(struct ph_str *s, size_t len)
 {
     if (len >= s->len)

@@ -31,6 +31,8 @@ void ph_str_append_utf8(struct ph_str *s, uint32_t codepoint);
 /* Decode one code point of at most len bytes (len > 0). Yields its length, 0 where the bytes are
  * not UTF-8. Encoded surrogates are let through. */
 size_t ph_utf8_decode(const unsigned char *bytes, size_t len, uint32_t *codepoint);
+/* Append a path as a user typed it: debuggers pass on "~/" as it is. */
+void ph_str_append_path(struct ph_str *s, const char *typed);
 void ph_str_truncate(struct ph_str *s,
                      size_t len);    /* keep the first len bytes; no more than there are */
 void ph_str_clear(struct ph_str *s); /* empty it, keep the memory */

@@ -83,7 +83,7 @@ struct ph_command {
     const char *help;          /* paragraphs for the command's own help; wrapped at 80 columns */
     enum ph_operands operands;
     uint64_t options; /* PH_TAKES() bits beside the common ones (json, output, limit, sort, refresh,
-                         help) */
+                         layout, help) */
     const char *const *sort_keys; /* what --sort takes, NULL-ended; NULL: it is not taken */
     /* Answer from the session into doc. What was skipped goes into the document too. */
     enum ph_status (*run)(struct ph_session *s, const struct ph_invocation *inv, struct ph_doc *doc,

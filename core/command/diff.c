@@ -100,7 +100,7 @@ static enum ph_status open_file(const char *typed, FILE **file, struct ph_saved 
 {
     struct ph_str path = {0};
     enum ph_status status = PH_OK;
-    ph_output_path(&path, typed);
+    ph_str_append_path(&path, typed);
     *file = fopen(ph_str_text(&path), "re");
     if (!*file)
         status = ph_fail(err, PH_FAILED, "cannot read %.100s: %s", typed, strerror(errno));

@@ -1,7 +1,9 @@
 #include "command/session.h"
+#include "layout/described.h"
 #include "runtime/python.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A copy of the layout, for the rows outlive the session's, and the entries that it has. */
 struct placed_fields {
@@ -74,10 +76,58 @@ static void write_fields(struct ph_doc *doc, const struct ph_invocation *inv,
     ph_doc_line(doc, "%u fields of other versions are absent in this one", fields->absent);
 }
 
+/* ---- a user's file ---- */
+
+static void write_types(struct ph_doc *doc, const char *path, const struct ph_decls *decls)
+{
+    uint32_t count = decls->types.count;
+    ph_doc_text(doc, "file", NULL, path);
+    ph_doc_array_begin(doc, "types");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ph_described *d = decls->types.items[i];
+        ph_doc_object_begin(doc, NULL);
+        ph_doc_text(doc, "type", NULL, d->glob);
+        ph_doc_text(doc, "struct", NULL, d->struct_name);
+        ph_doc_bytes(doc, "bytes", NULL, (uint64_t)d->in->size);
+        ph_doc_object_end(doc);
+        ph_doc_line(doc, "%s is a %s of %d bytes", d->glob, d->struct_name, (int)d->in->size);
+    }
+    ph_doc_array_end(doc);
+    if (count == 0)
+        ph_doc_line(doc, "%s describes no types", path);
+}
+
+/* FILE of "load FILE"; NULL where the operands are something else. */
+static const char *file_to_load(const struct ph_invocation *inv)
+{
+    static const char word[] = "load ";
+    const char *text = inv->operands[0].text;
+    return strncmp(text, word, strlen(word)) == 0 ? text + strlen(word) : NULL;
+}
+
+static enum ph_status run_load(struct ph_session *s, const struct ph_invocation *inv,
+                               struct ph_doc *doc, struct ph_error *err)
+{
+    const struct ph_decls *decls;
+    const char *path = file_to_load(inv);
+    if (!path)
+        return ph_fail(err, PH_USAGE, "'layout' takes nothing or load FILE, not '%.60s'",
+                       inv->operands[0].text);
+    enum ph_status status = ph_session_load_layout(s, path, &decls, err);
+    if (status)
+        return status;
+    if (ph_session_known_python(s))
+        ph_doc_python(doc, ph_session_known_python(s));
+    write_types(doc, path, decls);
+    return PH_OK;
+}
+
 static enum ph_status run_layout(struct ph_session *s, const struct ph_invocation *inv,
                                  struct ph_doc *doc, struct ph_error *err)
 {
     struct ph_python *python;
+    if (inv->operand_count)
+        return run_load(s, inv, doc, err);
     enum ph_status status = ph_session_python(s, &python, err);
     if (status)
         return status;
@@ -93,14 +143,17 @@ static enum ph_status run_layout(struct ph_session *s, const struct ph_invocatio
 
 const struct ph_command ph_command_layout = {
     .name = "layout",
-    .operands_text = "",
-    .brief = "where the places of fields come from",
+    .operands_text = "[load FILE]",
+    .brief = "where the places of fields come from; more types",
     .help = "List each field of CPython's structs that is read, its place in this interpreter, and "
             "what told it.\n\n"
             "table: the declarations of this version. debug-offsets: the interpreter itself, from "
             "3.13 on. moved: the declarations, moved as far as what the debug offsets give before "
-            "it. Names that versions give to one thing stand with a bar between them.",
-    .operands = PH_OPERANDS_NONE,
+            "it. Names that versions give to one thing stand with a bar between them.\n\n"
+            "layout load FILE reads a file that describes types of extension modules: where "
+            "their buffers and references are. It is kept until the debugger ends; on the command "
+            "line, and with any command, --layout FILE does the same.",
+    .operands = PH_OPERANDS_TEXT_OPTIONAL,
     .options = 0,
     .run = run_layout,
 };

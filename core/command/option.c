@@ -22,8 +22,8 @@ const struct ph_option ph_option_list[PH_OPTION_COUNT] = {
 #undef PH_OPTION
 };
 
-const uint64_t ph_options_common =
-    PH_TAKES(json) | PH_TAKES(output) | PH_TAKES(limit) | PH_TAKES(refresh) | PH_TAKES(help);
+const uint64_t ph_options_common = PH_TAKES(json) | PH_TAKES(output) | PH_TAKES(limit) |
+                                   PH_TAKES(refresh) | PH_TAKES(layout) | PH_TAKES(help);
 
 char ph_option_letter(enum ph_option_id id)
 {

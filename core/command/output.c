@@ -7,17 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void ph_output_path(struct ph_str *path, const char *typed)
-{
-    const char *home = getenv("HOME");
-
-    if (typed[0] == '~' && typed[1] == '/' && home) {
-        ph_str_append(path, home);
-        typed++;
-    }
-    ph_str_append(path, typed);
-}
-
 enum ph_status ph_output_fail(const struct ph_output *o, struct ph_error *err)
 {
     return ph_fail(err, PH_FAILED, "cannot write %.100s: %s", ph_str_text(&o->path),
@@ -56,7 +45,7 @@ enum ph_status ph_output_open(struct ph_output *o, const char *typed, struct ph_
 {
     struct stat st;
 
-    ph_output_path(&o->path, typed);
+    ph_str_append_path(&o->path, typed);
     o->mode = 0666;
     if (stat(ph_str_text(&o->path), &st) == 0) {
         if (!S_ISREG(st.st_mode)) {

@@ -15,8 +15,6 @@ struct ph_output {
     FILE *file;
 };
 
-/* The path as a shell reads it, for debuggers pass on "~" as it is typed. */
-void ph_output_path(struct ph_str *path, const char *typed);
 enum ph_status ph_output_open(struct ph_output *o, const char *typed,
                               struct ph_error *err) PH_MUST_USE;
 /* Fail with the line for a file that cannot be written, by errno. */

@@ -21,6 +21,12 @@ static enum ph_status answer_command(struct ph_session *s, const struct ph_invoc
                        unresolved->text);
     if (inv->options.refresh)
         ph_session_drop(s);
+    if (inv->options.layout) {
+        const struct ph_decls *decls;
+        enum ph_status status = ph_session_load_layout(s, inv->options.layout, &decls, err);
+        if (status)
+            return status;
+    }
     ph_doc_text(doc, "command", NULL, inv->command->name);
     return ph_session_check_still(s, inv->command->run(s, inv, doc, err), err);
 }

@@ -1,10 +1,19 @@
 #include "command/session.h"
 
 #include "analysis/filter.h"
+#include "layout/described.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 
-enum { DEFAULT_LIMIT = 20 };
+enum { DEFAULT_LIMIT = 20, MOST_LAYOUT_BYTES = 1 << 20 };
+
+/* A user's .layout file. */
+struct layout_file {
+    char *path, *text;
+    size_t len;
+};
 
 enum reach { REACH_NOTHING, REACH_PID, REACH_CORE, REACH_DEBUGGED };
 
@@ -17,6 +26,8 @@ struct ph_session {
     struct ph_python *python;
     struct ph_heap *heap;
     struct ph_graph *graph;
+    PH_ARRAY(struct layout_file) layouts; /* the last one goes first */
+    struct ph_describing describing;      /* what they and the shipped ones say, for python */
 };
 
 struct ph_session *ph_session_create(const struct ph_host *host)
@@ -27,16 +38,28 @@ struct ph_session *ph_session_create(const struct ph_host *host)
     return s;
 }
 
-void ph_session_drop(struct ph_session *s)
+static void drop_heap(struct ph_session *s)
 {
     ph_graph_destroy(s->graph);
     ph_heap_destroy(s->heap);
-    ph_python_close(s->python);
-    ph_target_close(s->target);
     s->graph = NULL;
     s->heap = NULL;
+}
+
+void ph_session_drop(struct ph_session *s)
+{
+    drop_heap(s);
+    ph_python_close(s->python);
+    ph_target_close(s->target);
+    ph_describing_free(&s->describing);
     s->python = NULL;
     s->target = NULL;
+}
+
+static void free_layout(struct layout_file *file)
+{
+    free(file->path);
+    free(file->text);
 }
 
 void ph_session_destroy(struct ph_session *s)
@@ -44,6 +67,9 @@ void ph_session_destroy(struct ph_session *s)
     if (!s)
         return;
     ph_session_drop(s);
+    for (uint32_t i = 0; i < s->layouts.count; i++)
+        free_layout(&s->layouts.items[i]);
+    ph_array_free(&s->layouts);
     free(s->core);
     free(s->exe);
     free(s->sysroot);
@@ -108,7 +134,8 @@ static enum ph_status open_target(struct ph_session *s, struct ph_error *err)
     case REACH_NOTHING:
         break;
     }
-    return ph_fail(err, PH_USAGE, "no process; give --pid PID or --core CORE");
+    return ph_fail(err, PH_USAGE,
+                   "what to look at? Give --pid PID or --core CORE before the command");
 }
 
 enum ph_status ph_session_check_still(struct ph_session *s, enum ph_status status,
@@ -121,14 +148,136 @@ enum ph_status ph_session_check_still(struct ph_session *s, enum ph_status statu
     return still ? still : status;
 }
 
+/* ---- types of extension modules ---- */
+
+/* Read files for the interpreter, or while there is none for the newest of this machine. */
+static enum ph_status read_layouts(const struct ph_session *s, const struct layout_file *files,
+                                   uint32_t count, struct ph_describing *out, struct ph_error *err)
+{
+    struct ph_layout_machine machine = {.word_bytes = sizeof(void *)};
+    struct ph_layout_text *texts = ph_calloc(count + 1u, sizeof *texts);
+    if (!texts)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    if (s->python)
+        machine =
+            (struct ph_layout_machine){s->python->version_hex, s->python->build,
+                                       s->python->layout.word_bytes, s->python->layout.big_endian};
+    for (uint32_t i = 0; i < count; i++) {
+        const struct layout_file *file = &files[count - 1 - i];
+        texts[i] = (struct ph_layout_text){file->path, file->text, file->text + file->len};
+    }
+    enum ph_status status = ph_describing_load(out, texts, count, &machine, err);
+    free(texts);
+    return status;
+}
+
+/* Let the interpreter know the types that all files describe. */
+static enum ph_status describe_types(struct ph_session *s, struct ph_error *err)
+{
+    struct ph_describing describing;
+    enum ph_status status = read_layouts(s, s->layouts.items, s->layouts.count, &describing, err);
+    if (status)
+        return status;
+    ph_describing_free(&s->describing);
+    s->describing = describing;
+    if (s->python)
+        s->python->describing = &s->describing;
+    return PH_OK;
+}
+
+static enum ph_status read_file(FILE *file, struct layout_file *out, struct ph_error *err)
+{
+    out->text = ph_malloc(MOST_LAYOUT_BYTES + 1);
+    if (!out->path || !out->text)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    out->len = fread(out->text, 1, MOST_LAYOUT_BYTES + 1, file);
+    if (ferror(file))
+        return ph_fail(err, PH_FAILED, "cannot read %.150s: %s", out->path, strerror(errno));
+    if (out->len > MOST_LAYOUT_BYTES)
+        return ph_fail(err, PH_FAILED, "%.150s is larger than %d bytes", out->path,
+                       MOST_LAYOUT_BYTES);
+    return PH_OK;
+}
+
+static enum ph_status open_layout(const char *typed, struct layout_file *out, struct ph_error *err)
+{
+    struct ph_str path = {0};
+    ph_str_append_path(&path, typed);
+    *out = (struct layout_file){.path = strdup(typed)};
+    FILE *file = fopen(ph_str_text(&path), "re");
+    ph_str_free(&path);
+    if (!file)
+        return ph_fail(err, PH_NOT_FOUND, "cannot open %.150s: %s", typed, strerror(errno));
+    enum ph_status status = read_file(file, out, err);
+    fclose(file);
+    return status;
+}
+
+/* The file takes the place of an earlier one of its name. */
+static enum ph_status keep_layout(struct ph_session *s, struct layout_file *file,
+                                  struct ph_error *err)
+{
+    for (uint32_t i = 0; i < s->layouts.count; i++) {
+        struct layout_file *at = &s->layouts.items[i];
+        if (strcmp(at->path, file->path) == 0) {
+            free_layout(at);
+            memmove(at, at + 1, (--s->layouts.count - i) * sizeof *at);
+        }
+    }
+    if (!ph_array_push(&s->layouts, *file))
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    *file = (struct layout_file){0};
+    drop_heap(s);
+    return PH_OK;
+}
+
+static bool is_loaded(const struct ph_session *s, const struct layout_file *file)
+{
+    const struct layout_file *last =
+        s->layouts.count ? &s->layouts.items[s->layouts.count - 1] : NULL;
+    return last && strcmp(last->path, file->path) == 0 && last->len == file->len &&
+           memcmp(last->text, file->text, file->len) == 0;
+}
+
+enum ph_status ph_session_load_layout(struct ph_session *s, const char *path,
+                                      const struct ph_decls **decls, struct ph_error *err)
+{
+    struct layout_file file;
+    struct ph_describing alone = {0};
+    enum ph_status status = open_layout(path, &file, err);
+    if (!status)
+        status = read_layouts(s, &file, 1, &alone, err);
+    ph_describing_free(&alone);
+    bool known = !status && is_loaded(s, &file);
+    if (!status && !known)
+        status = keep_layout(s, &file, err);
+    free_layout(&file);
+    /* A snapshot refers to what was read; there is none where it has to be read. */
+    if (!status && !(known && s->describing.files.count))
+        status = describe_types(s, err);
+    if (!status)
+        *decls = s->describing.files.items[0];
+    return status;
+}
+
+const struct ph_python *ph_session_known_python(const struct ph_session *s)
+{
+    return s->python;
+}
+
+/* ---- what commands ask for ---- */
+
 enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python,
                                  struct ph_error *err)
 {
     if (s->target && ph_target_has_run(s->target))
         ph_session_drop(s);
     enum ph_status status = s->target ? PH_OK : open_target(s, err);
-    if (!status && !s->python)
+    if (!status && !s->python) {
         status = ph_session_check_still(s, ph_python_open(s->target, &s->python, err), err);
+        if (!status)
+            status = describe_types(s, err);
+    }
     if (status)
         ph_session_drop(s);
     else

@@ -24,6 +24,15 @@ enum ph_status ph_session_graph(struct ph_session *s, bool measured, struct ph_g
  * is the error, whatever the outcome was. See ph_target_check_still(). */
 enum ph_status ph_session_check_still(struct ph_session *s, enum ph_status status,
                                       struct ph_error *err) PH_MUST_USE;
+/* Read a file that describes types of extension modules (layout/described.h) and keep it for the
+ * session; the snapshot goes, unless that very text is there already. What was loaded last goes
+ * first. *decls is what the file declares, valid until the next call. */
+struct ph_decls;
+enum ph_status ph_session_load_layout(struct ph_session *s, const char *path,
+                                      const struct ph_decls **decls,
+                                      struct ph_error *err) PH_MUST_USE;
+/* The interpreter if it was looked for already, else NULL. */
+const struct ph_python *ph_session_known_python(const struct ph_session *s);
 const struct ph_host *ph_session_host(const struct ph_session *s);
 
 /* "python": {"version", "build"}. */

@@ -34,6 +34,8 @@
  * declaration counts. Then ph_decls_place() lets libffi place the fields by the rules of the
  * target's ABI.
  *
+ * Files of users, for types of extension modules, have structs, unions and `type`s (described.h).
+ *
  * The text may be a user's: every error names the file, the line and what was expected, sizes are
  * checked, and nothing recurses.
  */
@@ -55,6 +57,7 @@ struct ph_scalar;
 struct ph_field {
     const char *name;
     const char *type; /* as written, without const, volatile, struct, union; "*" for pointers */
+    const char *points_to;          /* of a pointer with one star: the type, as above; else NULL */
     const struct ph_scalar *scalar; /* NULL: the type is a struct */
     uint32_t struct_id;             /* which, once placed */
     uint32_t count; /* of elements: 1, or an array's length; 0 for an array without one */
@@ -83,6 +86,8 @@ struct ph_shift {
     uint32_t bytes, line;
 };
 
+struct ph_described; /* described.h */
+
 /* Everything declared so far. Zero-initialised is empty. */
 struct ph_decls {
     struct ph_arena arena;
@@ -90,6 +95,8 @@ struct ph_decls {
     PH_ARRAY(struct ph_field) fields;
     PH_ARRAY(struct ph_named_trait) traits;
     PH_ARRAY(struct ph_shift) shifts;
+    PH_ARRAY(struct ph_described *) types; /* in the arena */
+    struct ph_abi abi;                     /* what they were placed for */
     const char *version; /* of the file parsed last, or its overlay's name; "" where it says none */
     const char *base;
 };
@@ -98,6 +105,10 @@ struct ph_decls {
  * what is wrong in it; decls is then good for ph_decls_free() only. */
 enum ph_status ph_decls_parse(struct ph_decls *decls, const char *file, const char *text,
                               size_t len, struct ph_error *err) PH_MUST_USE;
+
+/* The same for a user's file, which comes before those of a version. */
+enum ph_status ph_decls_parse_types(struct ph_decls *decls, const char *file, const char *text,
+                                    size_t len, struct ph_error *err) PH_MUST_USE;
 
 /* Place every field of every struct, once all is parsed. O(fields * depth of structs by value). */
 enum ph_status ph_decls_place(struct ph_decls *decls, const struct ph_abi *abi,
@@ -121,7 +132,10 @@ const struct ph_named_trait *ph_decls_trait(const struct ph_decls *decls, const 
 
 void ph_decls_free(struct ph_decls *decls);
 
-/* For the parser: the scalar type of this name, or NULL. */
+/* The scalar type of this name, or NULL. */
 const struct ph_scalar *ph_scalar_find(const char *type);
+enum ph_scalar_kind { PH_SCALAR_SIGNED, PH_SCALAR_UNSIGNED, PH_SCALAR_REAL, PH_SCALAR_POINTER };
+enum ph_scalar_kind ph_scalar_kind(const struct ph_scalar *scalar);
+unsigned ph_scalar_bytes(const struct ph_scalar *scalar, const struct ph_abi *abi);
 
 #endif

@@ -1,7 +1,5 @@
 #include "layout/embed.h"
 
-#include "layout/layout.h"
-
 /* The include path finds the tables as it finds the headers: the assembler is told of it too. A
  * text that serves several ranges of releases is there once. */
 #define EMBED(symbol, file)                                                                        \
@@ -12,21 +10,25 @@
             ".globl ph_layout_text_" #symbol "\n"                                                  \
             ".globl ph_layout_end_" #symbol "\n"                                                   \
             "ph_layout_text_" #symbol ":\n"                                                        \
-            ".incbin \"layout/cpython/" file "\"\n"                                                \
+            ".incbin \"layout/" file "\"\n"                                                        \
             "ph_layout_end_" #symbol ":\n"                                                         \
             ".popsection\n"                                                                        \
             ".endif\n");                                                                           \
     extern __attribute__((visibility("hidden"))) const char ph_layout_text_##symbol[];             \
     extern __attribute__((visibility("hidden"))) const char ph_layout_end_##symbol[];
-#define PH_LAYOUT_VERSION(major, minor)                   EMBED(major##_##minor, #major "." #minor ".layout")
-#define PH_LAYOUT_OVERLAY(name, first, last, build)       EMBED(name, #name ".layout")
-#define PH_LAYOUT_MICRO(name, first, last)                EMBED(name, #name ".layout")
-#define PH_LAYOUT_MICRO_OVERLAY(name, first, last, build) EMBED(name, #name ".layout")
+#define PH_LAYOUT_VERSION(major, minor)                                                            \
+    EMBED(major##_##minor, "cpython/" #major "." #minor ".layout")
+#define PH_LAYOUT_OVERLAY(name, first, last, build)       EMBED(name, "cpython/" #name ".layout")
+#define PH_LAYOUT_MICRO(name, first, last)                EMBED(name, "cpython/" #name ".layout")
+#define PH_LAYOUT_MICRO_OVERLAY(name, first, last, build) EMBED(name, "cpython/" #name ".layout")
 #include "layout/versions.def"
 #undef PH_LAYOUT_VERSION
 #undef PH_LAYOUT_OVERLAY
 #undef PH_LAYOUT_MICRO
 #undef PH_LAYOUT_MICRO_OVERLAY
+#define PH_EXTENSION(name) EMBED(name, "extensions/" #name ".layout")
+#include "layout/extensions.def"
+#undef PH_EXTENSION
 
 #define PH_LAYOUT_OVERLAY(name, first, last, build)
 #define PH_LAYOUT_MICRO(name, first, last)
@@ -65,4 +67,11 @@ const struct ph_layout_file ph_layout_files[] = {
 const struct ph_layout_file ph_layout_overlays[] = {
 #include "layout/versions.def"
     {.version = NULL},
+};
+
+const struct ph_layout_text ph_layout_extensions[] = {
+#define PH_EXTENSION(id) {#id ".layout", ph_layout_text_##id, ph_layout_end_##id},
+#include "layout/extensions.def"
+#undef PH_EXTENSION
+    {.name = NULL},
 };

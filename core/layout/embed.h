@@ -1,11 +1,11 @@
 /*
- * The text of cpython/NAME.layout, part of the library, one entry for each line of versions.def.
+ * The text of cpython/NAME.layout, part of the library, one entry for each line of versions.def,
+ * and that of extensions/NAME.layout.
  */
 #ifndef PH_LAYOUT_EMBED_H
 #define PH_LAYOUT_EMBED_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "layout/layout.h"
 
 struct ph_layout_file {
     const char *version;  /* "3.11", as `base` names it; of an overlay its name */
@@ -20,5 +20,8 @@ struct ph_layout_file {
 extern const struct ph_layout_file ph_layout_files[];
 /* In order of precedence, ended likewise. */
 extern const struct ph_layout_file ph_layout_overlays[];
+
+/* The files of extensions.def, which describe types of extension modules (described.h). */
+extern const struct ph_layout_text ph_layout_extensions[];
 
 #endif

@@ -184,18 +184,26 @@ static enum ph_status parse_chain(struct ph_decls *decls, const struct ph_layout
     return ph_fail(err, PH_FAILED, "%s: more than %d bases", file->name, MAX_BASES);
 }
 
-static enum ph_status fill(struct ph_layout *out, struct ph_decls *decls, uint32_t version_hex,
-                           unsigned build, const struct ph_layout_file *file, struct ph_error *err)
+/* What CPython's own files declare, behind what was parsed before, and all of it placed. */
+static enum ph_status parse_version(struct ph_decls *decls, const struct ph_layout_file *file,
+                                    const struct ph_layout_machine *machine, struct ph_error *err)
 {
-    struct ph_abi abi = {
-        .word_bytes = out->word_bytes,
-        .int64_align = out->word_bytes == 4 && !out->big_endian ? 4 : 8,
+    const struct ph_abi abi = {
+        .word_bytes = machine->word_bytes,
+        .int64_align = machine->word_bytes == 4 && !machine->big_endian ? 4 : 8,
     };
-    enum ph_status status = parse_overlays(decls, version_hex >> 8, build, err);
+    unsigned build = machine->build | (machine->word_bytes == 4 ? PH_BUILD_32_BIT : 0);
+    enum ph_status status = parse_overlays(decls, machine->version_hex >> 8, build, err);
     if (!status)
         status = parse_chain(decls, file, err);
-    if (!status)
-        status = ph_decls_place(decls, &abi, err);
+    return status ? status : ph_decls_place(decls, &abi, err);
+}
+
+static enum ph_status fill(struct ph_layout *out, struct ph_decls *decls,
+                           const struct ph_layout_machine *machine,
+                           const struct ph_layout_file *file, struct ph_error *err)
+{
+    enum ph_status status = parse_version(decls, file, machine, err);
     if (!status)
         status = fill_traits(out, decls, file, err);
     if (!status)
@@ -203,26 +211,44 @@ static enum ph_status fill(struct ph_layout *out, struct ph_decls *decls, uint32
     return status;
 }
 
+static const struct ph_layout_file *file_of(uint32_t version_hex, char name[24])
+{
+    unsigned major = version_hex >> 24, minor = version_hex >> 16 & 0xff;
+    snprintf(name, 24, "%u.%u", major, minor);
+    return find_file(name);
+}
+
 enum ph_status ph_layout_load(struct ph_layout *out, uint32_t version_hex, unsigned build,
                               unsigned word_bytes, bool big_endian, struct ph_error *err)
 {
     char version[24];
-    unsigned major = version_hex >> 24, minor = version_hex >> 16 & 0xff;
-    snprintf(version, sizeof version, "%u.%u", major, minor);
-    const struct ph_layout_file *file = find_file(version);
+    const struct ph_layout_machine machine = {version_hex, build, word_bytes, big_endian};
+    const struct ph_layout_file *file = file_of(version_hex, version);
     if (!file)
         return ph_fail(err, PH_UNSUPPORTED, "there is no table for CPython %s", version);
 
     struct ph_layout layout = {
         .version = file->first << 8, .word_bytes = word_bytes, .big_endian = big_endian};
     struct ph_decls decls = {0};
-    if (word_bytes == 4)
-        build |= PH_BUILD_32_BIT;
-    enum ph_status status = fill(&layout, &decls, version_hex, build, file, err);
+    enum ph_status status = fill(&layout, &decls, &machine, file, err);
     ph_decls_free(&decls);
     if (!status)
         *out = layout;
     return status;
+}
+
+enum ph_status ph_layout_describe(struct ph_decls *out, const struct ph_layout_text *text,
+                                  const struct ph_layout_machine *machine, struct ph_error *err)
+{
+    char version[24];
+    const struct ph_layout_file *file = file_of(machine->version_hex, version);
+    for (const struct ph_layout_file *at = ph_layout_files; !file && at->version; at++) {
+        if (!at[1].version)
+            file = at;
+    }
+    enum ph_status status =
+        ph_decls_parse_types(out, text->name, text->text, (size_t)(text->end - text->text), err);
+    return status ? status : parse_version(out, file, machine, err);
 }
 
 const char *ph_layout_version_name(size_t i)

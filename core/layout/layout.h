@@ -110,6 +110,28 @@ enum ph_status ph_layout_load(struct ph_layout *out, uint32_t version_hex, unsig
                               unsigned word_bytes, bool big_endian,
                               struct ph_error *err) PH_MUST_USE;
 
+/* What declarations are placed for. */
+struct ph_layout_machine {
+    uint32_t version_hex;
+    unsigned build; /* enum ph_build */
+    unsigned word_bytes;
+    bool big_endian;
+};
+
+/* A file's text. */
+struct ph_layout_text {
+    const char *name; /* for messages; NULL ends a list */
+    const char *text, *end;
+};
+
+/* Parse and place a file of users (decl.h), whose structs may contain CPython's own. A version
+ * without a table is taken for the newest. *out is released with ph_decls_free(), on failure too.
+ */
+struct ph_decls;
+enum ph_status ph_layout_describe(struct ph_decls *out, const struct ph_layout_text *text,
+                                  const struct ph_layout_machine *machine,
+                                  struct ph_error *err) PH_MUST_USE;
+
 /* The versions that have a table, oldest first: "3.8", "3.9", ... NULL at the end. */
 const char *ph_layout_version_name(size_t i);
 /* All of them in words: "2.7, 3.6 to 3.13". Returns buf. */

@@ -12,43 +12,44 @@ enum { LONG_DOUBLE = 16 }; /* but 12, aligned to 4, where a word has 4 bytes (i3
 struct ph_scalar {
     const char *name;
     unsigned bytes; /* 0: as wide as the target's word */
+    enum ph_scalar_kind kind;
 };
 
 /* CPython's typedefs beside C's own types. A long is a word on every system that we read. */
 static const struct ph_scalar scalars[] = {
-    {"*", 0},
-    {"Py_ssize_t", 0},
-    {"Py_hash_t", 0},
-    {"Py_uhash_t", 0},
-    {"size_t", 0},
-    {"ssize_t", 0},
-    {"intptr_t", 0},
-    {"uintptr_t", 0},
-    {"long", 0},
-    {"unsigned long", 0},
-    {"char", 1},
-    {"signed char", 1},
-    {"unsigned char", 1},
-    {"bool", 1},
-    {"_Bool", 1},
-    {"int8_t", 1},
-    {"uint8_t", 1},
-    {"short", 2},
-    {"unsigned short", 2},
-    {"int16_t", 2},
-    {"uint16_t", 2},
-    {"int", 4},
-    {"unsigned", 4},
-    {"unsigned int", 4},
-    {"int32_t", 4},
-    {"uint32_t", 4},
-    {"float", 4},
-    {"int64_t", 8},
-    {"uint64_t", 8},
-    {"long long", 8},
-    {"unsigned long long", 8},
-    {"double", 8},
-    {"long double", LONG_DOUBLE},
+    {"*", 0, PH_SCALAR_POINTER},
+    {"Py_ssize_t", 0, PH_SCALAR_SIGNED},
+    {"Py_hash_t", 0, PH_SCALAR_SIGNED},
+    {"Py_uhash_t", 0, PH_SCALAR_UNSIGNED},
+    {"size_t", 0, PH_SCALAR_UNSIGNED},
+    {"ssize_t", 0, PH_SCALAR_SIGNED},
+    {"intptr_t", 0, PH_SCALAR_SIGNED},
+    {"uintptr_t", 0, PH_SCALAR_UNSIGNED},
+    {"long", 0, PH_SCALAR_SIGNED},
+    {"unsigned long", 0, PH_SCALAR_UNSIGNED},
+    {"char", 1, PH_SCALAR_SIGNED},
+    {"signed char", 1, PH_SCALAR_SIGNED},
+    {"unsigned char", 1, PH_SCALAR_UNSIGNED},
+    {"bool", 1, PH_SCALAR_UNSIGNED},
+    {"_Bool", 1, PH_SCALAR_UNSIGNED},
+    {"int8_t", 1, PH_SCALAR_SIGNED},
+    {"uint8_t", 1, PH_SCALAR_UNSIGNED},
+    {"short", 2, PH_SCALAR_SIGNED},
+    {"unsigned short", 2, PH_SCALAR_UNSIGNED},
+    {"int16_t", 2, PH_SCALAR_SIGNED},
+    {"uint16_t", 2, PH_SCALAR_UNSIGNED},
+    {"int", 4, PH_SCALAR_SIGNED},
+    {"unsigned", 4, PH_SCALAR_UNSIGNED},
+    {"unsigned int", 4, PH_SCALAR_UNSIGNED},
+    {"int32_t", 4, PH_SCALAR_SIGNED},
+    {"uint32_t", 4, PH_SCALAR_UNSIGNED},
+    {"float", 4, PH_SCALAR_REAL},
+    {"int64_t", 8, PH_SCALAR_SIGNED},
+    {"uint64_t", 8, PH_SCALAR_UNSIGNED},
+    {"long long", 8, PH_SCALAR_SIGNED},
+    {"unsigned long long", 8, PH_SCALAR_UNSIGNED},
+    {"double", 8, PH_SCALAR_REAL},
+    {"long double", LONG_DOUBLE, PH_SCALAR_REAL},
 };
 
 const struct ph_scalar *ph_scalar_find(const char *type)
@@ -60,7 +61,12 @@ const struct ph_scalar *ph_scalar_find(const char *type)
     return NULL;
 }
 
-static unsigned scalar_bytes(const struct ph_scalar *scalar, const struct ph_abi *abi)
+enum ph_scalar_kind ph_scalar_kind(const struct ph_scalar *scalar)
+{
+    return scalar->kind;
+}
+
+unsigned ph_scalar_bytes(const struct ph_scalar *scalar, const struct ph_abi *abi)
 {
     if (scalar->bytes == LONG_DOUBLE && abi->word_bytes == 4)
         return 12;
@@ -71,7 +77,7 @@ static unsigned scalar_align(const struct ph_scalar *scalar, const struct ph_abi
 {
     if (scalar->bytes == LONG_DOUBLE)
         return abi->word_bytes == 4 ? 4 : LONG_DOUBLE;
-    return scalar->bytes == 8 ? abi->int64_align : scalar_bytes(scalar, abi);
+    return scalar->bytes == 8 ? abi->int64_align : ph_scalar_bytes(scalar, abi);
 }
 
 /* What structs are placed with: a libffi type a field, as many as the longest struct has. */
@@ -149,7 +155,7 @@ static enum ph_status describe_field(struct placer *p, const struct ph_struct *s
 {
     uint64_t bytes, align;
     if (field->scalar) {
-        bytes = scalar_bytes(field->scalar, p->abi);
+        bytes = ph_scalar_bytes(field->scalar, p->abi);
         align = scalar_align(field->scalar, p->abi);
     } else {
         const struct ph_struct *type = &p->decls->structs.items[field->struct_id];
@@ -324,6 +330,7 @@ enum ph_status ph_decls_place(struct ph_decls *decls, const struct ph_abi *abi,
 {
     struct placer p = {.decls = decls, .abi = abi, .err = err};
     enum ph_status status;
+    decls->abi = *abi;
     if (placer_init(&p))
         status = place_all(&p);
     else

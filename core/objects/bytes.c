@@ -41,9 +41,18 @@ static bool bytes_content(struct ph_objects *objects, const struct ph_object *o,
                       ph_object_var_size(objects, o), out);
 }
 
+static bool bytes_array(struct ph_objects *objects, const struct ph_object *o, struct ph_array *out)
+{
+    ph_array_fill(out, o->address + (uint64_t)objects->python->layout.bytes.ob_sval,
+                  ph_sane_count(ph_object_var_size(objects, o)), 1);
+    return true;
+}
+
 const struct ph_family ph_family_bytes = {
     .type_names = PH_TYPE_NAMES("bytes"),
     .content = bytes_content,
+    .array = bytes_array,
+    .dtype = ph_dtype_bytes,
     .summary = bytes_summary,
 };
 
@@ -66,11 +75,20 @@ static void bytearray_buffers(struct ph_objects *objects, const struct ph_object
                         (uint64_t)L->bytes.ob_sval + bytes + 1, "bytes");
 }
 
+/* Where the bytes begin: not at the buffer's start where some were taken off the front. */
 static ph_addr bytearray_start(const struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
-    int32_t start = ph_has(L->bytearray.ob_start) ? L->bytearray.ob_start : L->bytearray.ob_bytes;
-    return ph_object_ptr(objects, o, start);
+    return ph_object_ptr(
+        objects, o, ph_has(L->bytearray.ob_start) ? L->bytearray.ob_start : L->bytearray.ob_bytes);
+}
+
+static bool bytearray_array(struct ph_objects *objects, const struct ph_object *o,
+                            struct ph_array *out)
+{
+    ph_array_fill(out, bytearray_start(objects, o), ph_sane_count(ph_object_var_size(objects, o)),
+                  1);
+    return true;
 }
 
 static bool bytearray_content(struct ph_objects *objects, const struct ph_object *o,
@@ -93,6 +111,8 @@ const struct ph_family ph_family_bytearray = {
     .size = ph_size_with_buffers,
     .buffers = bytearray_buffers,
     .content = bytearray_content,
+    .array = bytearray_array,
+    .dtype = ph_dtype_bytes,
     .summary = bytearray_summary,
 };
 
@@ -106,12 +126,47 @@ static void memoryview_summary(struct ph_objects *objects, const struct ph_objec
                    ph_object_ptr(objects, o, objects->python->layout.memoryview.view_buf));
 }
 
+void ph_view_array(const struct ph_objects *objects, const struct ph_object *o,
+                   struct ph_array *out)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    out->start = ph_object_ptr(objects, o, L->memoryview.view_buf);
+    out->nbytes = ph_object_count(objects, o, L->memoryview.view_len);
+    out->base = ph_object_ptr(objects, o, L->memoryview.view_obj);
+    ph_array_read_shape(objects, out, ph_object_ptr(objects, o, L->memoryview.view_shape),
+                        ph_object_int(objects, o, L->memoryview.view_ndim));
+}
+
+void ph_view_dtype(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out)
+{
+    ph_append_c_string(
+        objects, ph_object_ptr(objects, o, objects->python->layout.memoryview.view_format), out);
+}
+
+/* A flag, of the view or of the buffer that it shares, says that it was released: 1 in both
+ * (Include/memoryobject.h: _Py_MEMORYVIEW_RELEASED, _Py_MANAGED_BUFFER_RELEASED). */
+static bool memoryview_array(struct ph_objects *objects, const struct ph_object *o,
+                             struct ph_array *out)
+{
+    enum { RELEASED = 1 };
+    const struct ph_layout *L = &objects->python->layout;
+    ph_addr shared = ph_object_ptr(objects, o, L->memoryview.mbuf);
+    if ((ph_object_int(objects, o, L->memoryview.flags) |
+         (int32_t)ph_python_u32(objects->python, shared, L->managed_buffer.flags)) &
+        RELEASED)
+        return false;
+    ph_view_array(objects, o, out);
+    return true;
+}
+
 const struct ph_family ph_family_memoryview = {
     .type_names = PH_TYPE_NAMES("memoryview"),
     .struct_size = PH_FIELD_OF(memoryview, mbuf),
     .fields = (const struct ph_ref_field[]){PH_REF_FIELD("buffer", memoryview, mbuf),
                                             PH_REF_FIELD_WEAK("obj", memoryview, view_obj),
                                             {0}},
+    .array = memoryview_array,
+    .dtype = ph_view_dtype,
     .summary = memoryview_summary,
 };
 

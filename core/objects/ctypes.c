@@ -3,36 +3,15 @@
 #include "objects/dict.h"
 #include "objects/type.h"
 
+#include <ffi.h>
+
 enum { MAX_FORMAT = 1 << 20, MAX_DIMENSIONS = 1 << 10, TYPE_DATA_ALIGN = 16 };
-
-/* ---- data ---- */
-
-/* b_needsfree says that the data is the object's own, even where it lies in it (_ctypes.c:
- * PyCData_MallocBuffer). */
-static void cdata_buffers(struct ph_objects *objects, const struct ph_object *o,
-                          const struct ph_buffer_visitor *v)
-{
-    const struct ph_layout *L = &objects->python->layout;
-    ph_addr data = ph_object_ptr(objects, o, L->cdata.b_ptr);
-    bool inside = data == o->address + (uint64_t)L->cdata.b_value;
-    if (!inside && ph_object_int(objects, o, L->cdata.b_needsfree))
-        ph_visit_buffer(v, data, ph_object_count(objects, o, L->cdata.b_size), "data");
-}
-
-/* Addresses in the data hold nothing: what must live stands in b_objects. */
-const struct ph_family ph_family_cdata = {
-    .type_names = PH_TYPE_NAMES("_ctypes._CData"),
-    .struct_size = PH_STRUCT_OF(cdata),
-    .fields = PH_REF_FIELDS(PH_REF_FIELD("_b_base_", cdata, b_base),
-                            PH_REF_FIELD("_objects", cdata, b_objects)),
-    .own_bytes = ph_size_default,
-    .buffers = cdata_buffers,
-};
 
 /* ---- descriptions of C types ---- */
 
-/* The memory that a description owns. */
+/* A description, and the memory that it owns. */
 struct description {
+    int32_t dimensions;
     ph_addr format, shape, elements;
     uint64_t format_bytes, shape_bytes, element_bytes;
 };
@@ -42,7 +21,8 @@ static struct description describe(const struct ph_python *python, ph_addr forma
                                    int64_t length)
 {
     uint64_t word = ph_word_bytes(python);
-    struct description d = {.format = format, .shape = shape, .elements = elements};
+    struct description d = {
+        .dimensions = dimensions, .format = format, .shape = shape, .elements = elements};
     size_t len;
     if (format && ph_target_cstring(python->target, format, MAX_FORMAT, &len))
         d.format_bytes = len + 1;
@@ -209,4 +189,112 @@ const struct ph_family ph_family_ctypes_type = {
     .refs = ctypes_type_refs,
     .buffers = ctypes_type_buffers,
     .summary = ph_type_summary,
+};
+
+/* ---- data ---- */
+
+/* b_needsfree says that the data is the object's own, even where it lies in it (_ctypes.c:
+ * PyCData_MallocBuffer). */
+static bool owns_data(const struct ph_objects *objects, const struct ph_object *o)
+{
+    return ph_object_int(objects, o, objects->python->layout.cdata.b_needsfree);
+}
+
+static void cdata_buffers(struct ph_objects *objects, const struct ph_object *o,
+                          const struct ph_buffer_visitor *v)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    ph_addr data = ph_object_ptr(objects, o, L->cdata.b_ptr);
+    bool inside = data == o->address + (uint64_t)L->cdata.b_value;
+    if (!inside && owns_data(objects, o))
+        ph_visit_buffer(v, data, ph_object_count(objects, o, L->cdata.b_size), "data");
+}
+
+/* What the object's type says of it. */
+static struct description describe_data(struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    struct ph_object type, dict;
+    if (!ph_object_at(objects, o->type->address, &type))
+        return (struct description){0};
+    if (type.type->family == &ph_family_ctypes_type)
+        return describe_type(objects, &type);
+    ph_addr address = ph_python_word(objects->python, type.address, L->type.tp_dict);
+    if (!address || !ph_object_at(objects, address, &dict) ||
+        dict.type->family != &ph_family_stg_dict)
+        return (struct description){0};
+    return describe_dict(objects, &dict);
+}
+
+/* As PyCData_NewGetBuffer() shows it. */
+static bool cdata_array(struct ph_objects *objects, const struct ph_object *o, struct ph_array *out)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    struct description d = describe_data(objects, o);
+    out->start = ph_object_ptr(objects, o, L->cdata.b_ptr);
+    out->nbytes = ph_object_count(objects, o, L->cdata.b_size);
+    out->owns = owns_data(objects, o);
+    out->base = ph_object_ptr(objects, o, L->cdata.b_base);
+    ph_array_read_shape(objects, out, d.shape, d.dimensions);
+    return true;
+}
+
+static void cdata_dtype(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out)
+{
+    struct description d = describe_data(objects, o);
+    if (d.format)
+        ph_append_c_string(objects, d.format, out);
+    else
+        ph_str_append(out, "B");
+}
+
+/* Addresses in the data hold nothing: what must live stands in b_objects. */
+const struct ph_family ph_family_cdata = {
+    .type_names = PH_TYPE_NAMES("_ctypes._CData"),
+    .struct_size = PH_STRUCT_OF(cdata),
+    .fields = PH_REF_FIELDS(PH_REF_FIELD("_b_base_", cdata, b_base),
+                            PH_REF_FIELD("_objects", cdata, b_objects)),
+    .own_bytes = ph_size_default,
+    .buffers = cdata_buffers,
+    .array = cdata_array,
+    .dtype = cdata_dtype,
+};
+
+/* ---- closures ---- */
+
+/* libffi's ffi_closure, with which C calls a Python function (_ctypes/callbacks.c). As large as
+ * this machine's, where the target's words are as wide; else it is not known. */
+static bool thunk_array(struct ph_objects *objects, const struct ph_object *o, struct ph_array *out)
+{
+    if (ph_word_bytes(objects->python) != sizeof(void *))
+        return false;
+    ph_array_fill(out, ph_object_ptr(objects, o, objects->python->layout.thunk.pcl_write),
+                  sizeof(ffi_closure), 1);
+    return out->start;
+}
+
+static void thunk_buffers(struct ph_objects *objects, const struct ph_object *o,
+                          const struct ph_buffer_visitor *v)
+{
+    struct ph_array closure = {0};
+    if (thunk_array(objects, o, &closure))
+        ph_visit_buffer(v, closure.start, closure.nbytes, "closure");
+}
+
+/* What follows depends on the machine, and holds nothing but references and libffi's addresses. */
+static void thunk_refs(struct ph_objects *objects, const struct ph_object *o,
+                       const struct ph_visitor *v)
+{
+    uint64_t from = (uint64_t)objects->python->layout.thunk.size;
+    if (from < o->type->min_bytes)
+        ph_refs_scan(objects, o->at + from, o->type->min_bytes - from, from, v);
+}
+
+const struct ph_family ph_family_thunk = {
+    .type_names = PH_TYPE_NAMES("_ctypes.CThunkObject"),
+    .struct_size = PH_STRUCT_OF(thunk),
+    .own_bytes = ph_size_default,
+    .refs = thunk_refs,
+    .buffers = thunk_buffers,
+    .array = thunk_array,
 };

@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "objects/dict.h"
+#include "objects/extension.h"
 #include "objects/str.h"
 #include "runtime/refcount.h"
 
@@ -115,6 +116,8 @@ uint64_t ph_object_sizeof(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_family *family = o->type->family;
     uint64_t bytes = family->size ? family->size(objects, o) : ph_size_default(objects, o);
+    if (o->type->extension)
+        bytes = ph_add_saturated(bytes, ph_extension_counted(objects, o));
     return bytes + presize(objects, o);
 }
 
@@ -243,6 +246,76 @@ bool ph_content_at(const struct ph_objects *objects, ph_addr start, struct ph_co
         return false;
     out->at = bytes ? ph_target_view(objects->python->target, start, (size_t)bytes) : nothing;
     return out->at != NULL;
+}
+
+/* ---- arrays ---- */
+
+bool ph_type_has_arrays(const struct ph_type *type)
+{
+    return type->family->array;
+}
+
+bool ph_object_array(struct ph_objects *objects, const struct ph_object *o, struct ph_array *out)
+{
+    /* The shape is long, and is filled as far as it goes. */
+    memset(out, 0, offsetof(struct ph_array, shape));
+    return o->type->family->array && o->type->family->array(objects, o, out);
+}
+
+void ph_object_dtype(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out)
+{
+    if (o->type->family->dtype)
+        o->type->family->dtype(objects, o, out);
+}
+
+void ph_shape_append(const int64_t *shape, uint32_t dimensions, struct ph_str *out)
+{
+    if (dimensions == 0)
+        ph_str_append(out, "scalar");
+    for (uint32_t i = 0; i < dimensions; i++)
+        ph_str_appendf(out, "%s%" PRId64, i ? "x" : "", shape[i]);
+}
+
+void ph_array_fill(struct ph_array *out, ph_addr start, uint64_t count, uint64_t item_bytes)
+{
+    out->start = start;
+    if (!ph_mul(count, item_bytes, &out->nbytes))
+        out->nbytes = 0;
+    out->owns = true;
+    out->shaped = true;
+    out->dimensions = 1;
+    out->shape[0] = (int64_t)count;
+}
+
+void ph_array_read_shape(const struct ph_objects *objects, struct ph_array *out, ph_addr shape,
+                         int64_t dimensions)
+{
+    unsigned word = ph_word_bytes(objects->python);
+    if (dimensions < 0 || dimensions > PH_MOST_DIMENSIONS)
+        return;
+    const uint8_t *words =
+        dimensions ? ph_target_view(objects->python->target, shape, (size_t)dimensions * word)
+                   : (const uint8_t *)"";
+    for (int64_t i = 0; words && i < dimensions; i++)
+        out->shape[i] = ph_load_ssize(objects->python, words + i * word);
+    out->dimensions = (uint32_t)dimensions;
+    out->shaped = words;
+}
+
+void ph_append_c_string(const struct ph_objects *objects, ph_addr text, struct ph_str *out)
+{
+    enum { LONGEST = 200 };
+    size_t len;
+    const char *s = text ? ph_target_cstring(objects->python->target, text, LONGEST, &len) : NULL;
+    if (s)
+        ph_str_append_visible(out, s, len);
+}
+
+void ph_dtype_bytes(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out)
+{
+    (void)objects;
+    (void)o;
+    ph_str_append(out, "B");
 }
 
 /* ---- text ---- */

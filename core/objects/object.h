@@ -61,6 +61,7 @@ struct ph_type {
     const struct ph_type *body; /* the nearest type in the base chain that is not a Python class */
     const struct ph_type
         *described; /* the type in the chain that the family serves by name; NULL: none does */
+    const struct ph_described *extension; /* what describes it, in the extension family */
     uint64_t flags;
     uint64_t basicsize, itemsize;
     uint64_t min_bytes; /* what every instance has: basicsize, but less where a static type has
@@ -255,6 +256,34 @@ static inline void ph_visit_buffer(const struct ph_buffer_visitor *v, ph_addr st
 void ph_object_buffers(struct ph_objects *objects, const struct ph_object *o,
                        const struct ph_buffer_visitor *v);
 
+/* ---- arrays ---- */
+
+enum {
+    PH_MOST_DIMENSIONS = 64
+}; /* as NumPy 2; the buffer protocol's are 64 too (PyBUF_MAX_NDIM) */
+
+/* The memory that an object shows to others, by the buffer protocol or in a way of its own. */
+struct ph_array {
+    ph_addr start; /* of the memory */
+    uint64_t nbytes;
+    bool owns; /* it is the object's own; else the object is a view of another's */
+    ph_addr
+        base; /* of a view: the object that it was made from, perhaps a view too; 0: none known */
+    bool shaped; /* shape is known */
+    uint32_t dimensions;
+    int64_t shape[PH_MOST_DIMENSIONS];
+};
+
+/* Whether the object is such, and where its memory is; false for a view that was released too. */
+bool ph_object_array(struct ph_objects *objects, const struct ph_object *o, struct ph_array *out);
+/* Append what the items are, in the words of memoryview.format or of the type itself ("d", "<i",
+ * "float64"); nothing where that is unknown. */
+void ph_object_dtype(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out);
+/* Append a shape as text: "3x4"; "scalar" where there is no dimension. */
+void ph_shape_append(const int64_t *shape, uint32_t dimensions, struct ph_str *out);
+/* Whether the instances of a type may be such. */
+bool ph_type_has_arrays(const struct ph_type *type);
+
 /* ---- text ---- */
 
 /* A one-line summary, as repr would begin: 'text', 42, [3 items], <Node at 0x...>. At most
@@ -344,6 +373,9 @@ struct ph_family {
                     const struct ph_buffer_visitor *v);
     /* See ph_object_content(); NULL: instances are more than a value. */
     bool (*content)(struct ph_objects *objects, const struct ph_object *o, struct ph_content *out);
+    /* See ph_object_array() and ph_object_dtype(); NULL: it has none. *out is all zeros before. */
+    bool (*array)(struct ph_objects *objects, const struct ph_object *o, struct ph_array *out);
+    void (*dtype)(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out);
     /* NULL: "<name at 0x...>". */
     void (*summary)(struct ph_objects *objects, const struct ph_object *o, uint64_t max_chars,
                     struct ph_str *out);
@@ -361,6 +393,19 @@ void ph_visit_words(const struct ph_objects *objects, ph_addr start, int64_t cou
  * that a type owns and nobody described, such as a module's state. */
 void ph_refs_scan(const struct ph_objects *objects, const uint8_t *at, uint64_t len, uint64_t base,
                   const struct ph_visitor *v);
+/* Fill in an array of one dimension that the object owns, of `count` items. */
+void ph_array_fill(struct ph_array *out, ph_addr start, uint64_t count, uint64_t item_bytes);
+/* Read the shape: so many words of the target. */
+void ph_array_read_shape(const struct ph_objects *objects, struct ph_array *out, ph_addr shape,
+                         int64_t dimensions);
+/* Append a C string of the target, such as a format, made visible; nothing where there is none. */
+void ph_append_c_string(const struct ph_objects *objects, ph_addr text, struct ph_str *out);
+/* Of a memoryview that is in use (2.7 keeps the same struct elsewhere). */
+void ph_view_array(const struct ph_objects *objects, const struct ph_object *o,
+                   struct ph_array *out);
+void ph_view_dtype(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out);
+/* "B", for objects whose items are mere bytes. */
+void ph_dtype_bytes(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out);
 /* The families, so that code which treats one specially can compare addresses. */
 #define PH_FAMILY(name) extern const struct ph_family ph_family_##name;
 #include "objects/families.def"

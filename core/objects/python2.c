@@ -54,9 +54,18 @@ const struct ph_family ph_family_old_instance = {
     .summary = old_instance_summary,
 };
 
+static bool memoryview_array(struct ph_objects *objects, const struct ph_object *o,
+                             struct ph_array *out)
+{
+    ph_view_array(objects, o, out);
+    return true;
+}
+
 const struct ph_family ph_family_py2_memoryview = {
     .type_names = PH_TYPE_NAMES("memoryview"),
     .struct_size = PH_FIELD_OF(memoryview, base),
     .fields = PH_REF_FIELDS(PH_REF_NOTE("base", memoryview, base),
                             PH_REF_NOTE("buffer of", memoryview, view_obj)),
+    .array = memoryview_array,
+    .dtype = ph_view_dtype,
 };

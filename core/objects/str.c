@@ -310,10 +310,20 @@ static bool py2_str_content(struct ph_objects *objects, const struct ph_object *
            content_of(objects, &shape, out);
 }
 
+static bool py2_str_array(struct ph_objects *objects, const struct ph_object *o,
+                          struct ph_array *out)
+{
+    ph_array_fill(out, o->address + (uint64_t)objects->python->layout.py2_str.ob_sval,
+                  ph_sane_count(ph_object_var_size(objects, o)), 1);
+    return true;
+}
+
 const struct ph_family ph_family_py2_str = {
     .type_names = PH_TYPE_NAMES("str"),
     .struct_size = PH_FIELD_OF(py2_str, ob_sstate),
     .size = py2_str_size,
+    .array = py2_str_array,
+    .dtype = ph_dtype_bytes,
     .own_bytes = ph_size_default,
     .content = py2_str_content,
     .summary = str_summary,

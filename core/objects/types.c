@@ -4,6 +4,7 @@
  */
 #include "objects/object.h"
 
+#include "layout/described.h"
 #include "objects/dict.h"
 #include "objects/str.h"
 
@@ -234,6 +235,8 @@ static bool is_python_class(struct ph_objects *objects, const uint8_t *at, ph_ad
 static void choose_family(const struct ph_layout *L, struct ph_type *type, const char *tp_name)
 {
     const struct ph_type *base = type->base;
+    if (base)
+        type->extension = base->extension;
     if (type->is_python_class && base) {
         type->body = base->body;
         type->described = base->described;
@@ -249,6 +252,24 @@ static void choose_family(const struct ph_layout *L, struct ph_type *type, const
     }
     if (!type->family)
         type->family = &ph_family_undescribed;
+}
+
+/* A type that no family serves by its own name may be described by a file, which knows it by the
+ * name that users do. */
+static void choose_extension(const struct ph_objects *objects, struct ph_type *type)
+{
+    const struct ph_describing *describing = objects->python->describing;
+    if (!describing || type->is_python_class || type->described == type)
+        return;
+    const struct ph_described *found = ph_described_find(describing, type->name, type->basicsize);
+    if (!found)
+        return;
+    type->extension = found;
+    bool has_family = type->described != NULL && type->family != &ph_family_extension;
+    if (has_family && !found->buffers && !found->references)
+        return;
+    type->family = &ph_family_extension;
+    type->described = type;
 }
 
 /* ---- reading one type ---- */
@@ -332,6 +353,7 @@ static struct ph_type *read_type(struct ph_objects *objects, ph_addr address,
     type->min_bytes = shortest_form(L, type);
     read_type_members(objects, at, type);
     name_type(objects, type, at, tp_name ? tp_name : "?", tp_name ? len : 1);
+    choose_extension(objects, type);
     return type;
 }
 

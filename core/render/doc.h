@@ -54,6 +54,8 @@ enum ph_value_kind {
     PH_VALUE_SHARE,      /* of a whole. JSON: 0 to 1; text: percent */
     PH_VALUE_MORE_BYTES, /* what bytes and counts changed by. JSON: integer; text: with a sign */
     PH_VALUE_MORE_COUNT,
+    PH_VALUE_COUNTS, /* JSON: an array of integers; text: how many there are */
+    PH_VALUE_TEXTS,  /* JSON: an array of strings; text: how many there are */
 };
 
 struct ph_value {
@@ -65,6 +67,14 @@ struct ph_value {
         int64_t count;
         bool boolean;
         double share;
+        struct {
+            const int64_t *items; /* valid until the next row is asked for */
+            size_t count;
+        } counts;
+        struct {
+            const char *const *items; /* likewise */
+            size_t count;
+        } texts;
     } as;
 };
 
@@ -99,6 +109,14 @@ static inline struct ph_value ph_value_more_bytes(int64_t bytes)
 static inline struct ph_value ph_value_more_count(int64_t count)
 {
     return (struct ph_value){PH_VALUE_MORE_COUNT, {.count = count}};
+}
+static inline struct ph_value ph_value_counts(const int64_t *items, size_t count)
+{
+    return (struct ph_value){PH_VALUE_COUNTS, {.counts = {items, count}}};
+}
+static inline struct ph_value ph_value_texts(const char *const *items, size_t count)
+{
+    return (struct ph_value){PH_VALUE_TEXTS, {.texts = {items, count}}};
 }
 static inline struct ph_value ph_value_null(void)
 {

@@ -120,6 +120,10 @@ const char *ph_format_value(char buf[32], const struct ph_value *value, bool exa
     case PH_VALUE_SHARE:
         snprintf(buf, 32, "%.1f %%", value->as.share * 100);
         return buf;
+    case PH_VALUE_COUNTS:
+        return ph_format_count(buf, (int64_t)value->as.counts.count);
+    case PH_VALUE_TEXTS:
+        return ph_format_count(buf, (int64_t)value->as.texts.count);
     }
     return "";
 }

@@ -66,6 +66,25 @@ static void close_bracket(struct json_writer *w, char bracket)
     w->comma = true;
 }
 
+static void put_counts(struct json_writer *w, const int64_t *items, size_t count)
+{
+    putc('[', w->out);
+    for (size_t i = 0; i < count; i++)
+        fprintf(w->out, "%s%" PRId64, i ? "," : "", items[i]);
+    putc(']', w->out);
+}
+
+static void put_texts(struct json_writer *w, const char *const *items, size_t count)
+{
+    putc('[', w->out);
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            putc(',', w->out);
+        put_string(w, items[i]);
+    }
+    putc(']', w->out);
+}
+
 static void put_value(struct json_writer *w, const struct ph_value *value)
 {
     switch (value->kind) {
@@ -92,6 +111,12 @@ static void put_value(struct json_writer *w, const struct ph_value *value)
         break;
     case PH_VALUE_SHARE:
         fprintf(w->out, "%.4f", value->as.share);
+        break;
+    case PH_VALUE_COUNTS:
+        put_counts(w, value->as.counts.items, value->as.counts.count);
+        break;
+    case PH_VALUE_TEXTS:
+        put_texts(w, value->as.texts.items, value->as.texts.count);
         break;
     }
 }

@@ -63,6 +63,7 @@ struct ph_other_python {
     char version[32]; /* "" where unknown */
     bool runs;        /* else it is loaded and was not started, or has ended */
 };
+struct ph_describing; /* layout/described.h */
 struct ph_other_pythons PH_ARRAY_BODY(struct ph_other_python);
 
 struct ph_python {
@@ -81,6 +82,8 @@ struct ph_python {
     /* Newer than all tables, and read by the newest one and its own debug offsets; or of a kind of
      * build that no interpreter was read of (free-threaded 3.14 and 3.15). */
     bool untested;
+    /* What describes types of extension modules; borrowed, NULL: nothing. */
+    const struct ph_describing *describing;
     bool swap; /* the target's byte order is not ours */
     bool wide; /* 8-byte words */
 };

@@ -47,7 +47,7 @@ def pytest_report_header(config):
 
 
 RESULTS = []
-PYTHON_PARAMETERS = ("python", "shared_python", "some_python", "linked_python")
+PYTHON_PARAMETERS = ("python", "shared_python", "some_python", "linked_python", "numpy_python")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -89,6 +89,9 @@ def pytest_generate_tests(metafunc):
     if "linked_python" in metafunc.fixturenames:
         linked = targets.of_each_linking(pythons(config))
         metafunc.parametrize("linked_python", linked, ids=lambda p: p.name, scope="session", indirect=True)
+    if "numpy_python" in metafunc.fixturenames:
+        having = [p for p in pythons(config) if not p.environment and p.imports("numpy", "pandas")]
+        metafunc.parametrize("numpy_python", having or [None], ids=lambda p: p.name if p else "none", scope="session", indirect=True)
     if "host" in metafunc.fixturenames:
         metafunc.parametrize("host", available_hosts(config), ids=lambda h: h.name)
     if "debugger" in metafunc.fixturenames:
@@ -116,6 +119,14 @@ def some_python(request):
 
 @pytest.fixture(scope="session")
 def linked_python(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def numpy_python(request):
+    """One for which Debian has numpy and pandas, where they are installed."""
+    if not request.param:
+        pytest.skip("no interpreter here has numpy and pandas: install python3-numpy and python3-pandas, or tests/matrix get sid")
     return request.param
 
 

@@ -24,6 +24,9 @@ SUITES = {
               libffi8 libelf1t64 libdw1t64 libpopt0 libjson-c5 liblz4-1 libzstd1""",
 }
 
+# What is added to a suite's folder that is there: modules for its interpreters.
+ADDED = {"trixie": "python3-numpy python3-pandas", "sid": "python3-numpy python3-pandas"}
+
 # Debian's packages of debuggers that cannot be installed beside others: unpacked, with the libraries of their own.
 UNPACKED = {
     "gdb-minimal": "gdb-minimal",
@@ -130,6 +133,19 @@ def make_suite(suite, folder):
         run(*inside(suite, ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
                             *SUITES[suite].split()]), stdout=log, stderr=log)
     shutil.rmtree(os.path.join(folder, "var/cache/apt/archives"), ignore_errors=True)
+
+
+def add_packages(suite):
+    """Install what ADDED names in a suite's folder, once."""
+    mark = os.path.join(suite_folder(suite), ".added-" + key(ADDED[suite]))
+    if os.path.exists(mark):
+        return
+    say("adding to", suite)
+    with open(suite_folder(suite) + ".log", "a") as log:
+        for words in (["update"], ["install", "-y", "--no-install-recommends", *ADDED[suite].split()]):
+            run(*inside(suite, ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", *words]), stdout=log, stderr=log)
+    with open(mark, "w"):
+        pass
 
 
 def inside(suite, command):
@@ -255,7 +271,8 @@ def get(name):
     for names, folder_of, make in ((SUITES, suite_folder, make_suite), (UNPACKED, unpacked_folder, unpack),
                                    (FOREIGN, foreign_folder, unpack_foreign), (BUILDS, build_folder, build)):
         if name in names:
-            return make_once(name, folder_of(name), make)
+            make_once(name, folder_of(name), make)
+            return add_packages(name) if name in ADDED else None
     raise ValueError("nothing is called so; there are: " + ", ".join(everything()))
 
 

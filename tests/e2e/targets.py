@@ -73,6 +73,15 @@ class Python:
                 return line.split("=>")[1].split()[0]
         return None
 
+    @functools.lru_cache(maxsize=None)
+    def imports(self, *modules):
+        """Whether it has these modules. Debian's packages are for Debian's interpreters."""
+        if not self.path.startswith("/usr/bin/"):
+            return False
+        code = "import " + ", ".join(modules)
+        return subprocess.run([*self.argv, "-E", "-s", "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              check=False, timeout=START_SECONDS).returncode == 0
+
     def variant(self, name, environment):
         """The same interpreter with more in its environment."""
         copy = Python.__new__(Python)

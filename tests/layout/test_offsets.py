@@ -44,7 +44,7 @@ TAGS = {
 
 # Extension modules whose structs the tables have, where they are files of their own.
 EXTENSIONS = ("_asyncio", "_collections", "_csv", "_ctypes", "_datetime", "_decimal", "_elementtree", "_functools", "_io", "_pickle",
-              "_queue", "_sqlite3", "_struct", "_zoneinfo", "array", "datetime", "itertools", "parser", "pyexpat", "select",
+              "_queue", "_sqlite3", "_struct", "_zoneinfo", "array", "datetime", "itertools", "mmap", "parser", "pyexpat", "select",
               "zlib")
 
 # What micro releases and distributions move, where debug offsets, or pointers to it, tell the place at run time, or
