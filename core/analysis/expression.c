@@ -29,6 +29,11 @@ struct writer {
     const struct ph_type *owner; /* of a pending dict: the type of what has it */
 };
 
+static bool is_python2(const struct writer *w)
+{
+    return w->objects->python->layout.version < 0x03000000;
+}
+
 /* ---- names and attributes ---- */
 
 /* The text of a str; false where it is no identifier in ASCII. */
@@ -95,14 +100,15 @@ static bool is_plain_attribute(struct writer *w, const struct ph_type *type, con
 }
 
 /* Whether Class.name gives what the class's __dict__ has: the value's type does not define __get__,
- * or it is a function, and the metaclass is `type`, whose own names are special ones or mro. */
+ * or it is a function (of which 2.7 makes a method), and the metaclass is `type`, whose own names
+ * are special ones or mro. */
 static bool is_plain_class_attribute(struct writer *w, const struct ph_type *metatype,
                                      uint32_t value, const char *name)
 {
     const struct ph_type *type = ph_heap_type(w->graph->heap, value), *definer;
     return strcmp(metatype->name, "type") == 0 && !is_special(name) && !is_keyword(name) &&
            strcmp(name, "mro") != 0 &&
-           (type->family == &ph_family_function ||
+           ((type->family == &ph_family_function && !is_python2(w)) ||
             !ph_type_lookup(w->objects, type, "__get__", &definer));
 }
 
@@ -438,7 +444,7 @@ static bool append_step(struct writer *w, uint32_t source, uint32_t target, stru
 
 static bool append_root(struct writer *w, const struct ph_root_reference *root)
 {
-    const bool python2 = w->objects->python->layout.version < 0x03000000;
+    const bool python2 = is_python2(w);
     const struct {
         const char *name, *expression;
     } states[] = {

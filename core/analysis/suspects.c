@@ -8,10 +8,11 @@
 enum { LEAST_PILE = 5, LEAST_GROUP = 10, LEAST_NATIVE = 2 };
 #define MOST_REFERENCES UINT32_MAX /* of one object: what shows more is no object any more */
 enum { LEAST_MEMBERS = 1000 };     /* of a group: modules' dicts are some hundreds */
-/* And numbers of references: of atoms, the interpreter itself keeps some thousands that nothing
- * tells of: names in the cache of attribute look-ups (Objects/typeobject.c, 4096 entries), and to
- * 3.8 small ints and single characters. */
-enum { LEAST_NATIVE_REFERENCES = 100, LEAST_NATIVE_ATOMS = 5000 };
+/* And numbers of references: modules that Cython compiled keep some hundreds of code objects in
+ * tables of malloc's. Of atoms, the interpreter itself keeps some thousands that nothing tells of:
+ * names in the cache of attribute look-ups (Objects/typeobject.c, 4096 entries), and to 3.8 small
+ * ints and single characters. */
+enum { LEAST_NATIVE_REFERENCES = 1000, LEAST_NATIVE_ATOMS = 5000 };
 
 struct type_sum {
     uint64_t count, bytes, native;

@@ -44,6 +44,7 @@ struct builder {
     PH_ARRAY(struct doubt) doubts;
     struct interned interned;
     ph_addr state, state_end; /* the interpreter's state where it is a variable; else empty */
+    const struct ph_module *interpreter; /* where its static types are */
     bool failed;
 };
 
@@ -255,15 +256,17 @@ static void find_state(struct builder *b)
         bytes = STATE_BYTES;
     }
     b->state_end = b->state + bytes;
+    b->interpreter = ph_target_module_at(python->target, python->type_type);
     if (!is_state(b, python->interpreters.items[0].address))
         b->state_end = b->state;
 }
 
 /* Types whose freed objects the interpreter keeps for the next, in arrays of its state (before: of
  * its data) that are not cleared: what stands there, between others of its kind, may be what is
- * left of a free list. */
-static bool may_be_free_list(const struct builder *b, ph_addr place, const uint8_t *words,
-                             size_t len, size_t i, uint32_t target)
+ * left of a free list. Of other modules' data it is not: there Cython, for one, has the constants
+ * of its code in a row. */
+static bool may_be_free_list(const struct builder *b, const struct ph_module *module, ph_addr place,
+                             const uint8_t *words, size_t len, size_t i, uint32_t target)
 {
     static const struct ph_family *const kept[] = {
         &ph_family_list,  &ph_family_dict,   &ph_family_tuple,     &ph_family_float,
@@ -276,6 +279,8 @@ static bool may_be_free_list(const struct builder *b, ph_addr place, const uint8
         is_kept |= ph_heap_type(b->heap, target)->family == kept[k];
     if (!is_kept || is_state(b, place))
         return is_kept;
+    if (module != b->interpreter)
+        return false;
     int alike = 0;
     for (int n = -NEIGHBOURS; n <= NEIGHBOURS; n++) {
         size_t at = i + (size_t)n * word; /* wraps below the first */
@@ -295,7 +300,8 @@ static void search_data(struct builder *b, const char *label, const struct ph_mo
     const uint8_t *words = ph_target_view_some(python->target, start, end - start, &len);
     for (size_t i = 0; words && i + word <= len && !b->failed; i += word) {
         uint32_t target = unexplained(b, ph_load_ptr(python, words + i));
-        if (target != PH_NO_OBJECT && !may_be_free_list(b, start + i, words, len, i, target))
+        if (target != PH_NO_OBJECT &&
+            !may_be_free_list(b, module, start + i, words, len, i, target))
             add_data_root(b, label, module->path, start + i, target);
     }
 }

@@ -65,11 +65,21 @@ static bool is_free_link(const struct ph_builder *b, ph_addr address)
                              ph_python_word(b->python, address, L->object.ob_refcnt));
 }
 
+/* Whether what looks like a count is a pointer to the interpreter's data or to the heap, which in
+ * an executable with a fixed place are low enough: two pointers to types in a row look like an
+ * object, as in PyDateTime_CAPI. So many references to what nothing refers to there cannot be. */
+static bool is_pointer(const struct ph_builder *b, const struct ph_refcount *refs)
+{
+    return !refs->immortal && (uint64_t)refs->count % ph_word_bytes(b->python) == 0 &&
+           ph_target_region_at(b->python->target, (ph_addr)refs->count);
+}
+
 /* For memory that nothing refers to. */
 static bool certain_refcount(const struct ph_builder *b, ph_addr address)
 {
     struct ph_refcount refs = read_refcount(b, address);
-    return refs.clean && plausible_count(&refs) && !is_free_link(b, address);
+    return refs.clean && plausible_count(&refs) && !is_free_link(b, address) &&
+           !is_pointer(b, &refs);
 }
 
 const struct ph_type *ph_builder_type(struct ph_builder *b, ph_addr address)

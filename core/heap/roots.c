@@ -260,8 +260,22 @@ static struct ph_root thread_root(const struct root_walk *w, enum ph_root_kind k
     };
 }
 
+/* To 3.10 frames are objects, and each is held by the call that runs it (Python/ceval.c:
+ * _PyEval_EvalCode), or by its generator; and the innermost by the thread, whoever else holds it.
+ */
+static void visit_frame_objects(struct root_walk *w, ph_addr top)
+{
+    struct ph_frame frame;
+    ph_addr at = top;
+    for (uint32_t n = 0; at && n < MAX_FRAMES && ph_frame_open(w->objects, at, &frame); n++) {
+        if (at == top || !ph_frame_is_generators(w->objects, &frame))
+            emit(w, "running frame", at, PH_REF_STRONG);
+        at = frame.previous;
+    }
+}
+
 /* Frames that no object owns are roots; those of generators and frame objects are visited with
- * their owners. To 3.10 the thread refers to its innermost frame object, and that to the next. */
+ * their owners. */
 static void visit_frames(struct root_walk *w, uint32_t thread)
 {
     const struct ph_visitor v = {visit_frame_ref, w};
@@ -269,7 +283,7 @@ static void visit_frames(struct root_walk *w, uint32_t thread)
     ph_addr at = ph_thread_top_frame(w->objects, t);
     if (w->python->layout.traits.frames == PH_FRAMES_OBJECTS) {
         w->root = thread_root(w, PH_ROOT_THREAD, t->address, thread);
-        emit(w, "running frame", at, PH_REF_STRONG);
+        visit_frame_objects(w, at);
         return;
     }
     struct ph_frame frame;

@@ -6,10 +6,11 @@
 
 enum {
     MAX_FRAMES = 1 << 20,
-    CO_OPTIMIZED = 1, /* co_flags: locals are slots (Include/cpython/code.h) */
-    UNIT = 2,         /* bytes of a code unit */
-    MAX_NAME = 200,   /* characters of a function's name */
-    MAX_PATH = 4096,  /* and of a file's, as PATH_MAX */
+    CO_OPTIMIZED = 1,                    /* co_flags: locals are slots (Include/cpython/code.h) */
+    CO_GENERATORS = 0x20 | 0x80 | 0x200, /* generators, coroutines, async generators */
+    UNIT = 2,                            /* bytes of a code unit */
+    MAX_NAME = 200,                      /* characters of a function's name */
+    MAX_PATH = 4096,                     /* and of a file's, as PATH_MAX */
     /* What the low bits of a slot say (from 3.14; pycore_stackref.h). */
     TAG_MASK = 3,
     TAG_BORROWED = 1, /* a reference that something else is sure to hold for as long, or NULL */
@@ -222,6 +223,13 @@ bool ph_stack_next(struct ph_objects *objects, struct ph_stack *stack, struct ph
             return true;
     }
     return false;
+}
+
+bool ph_frame_is_generators(const struct ph_objects *objects, const struct ph_frame *frame)
+{
+    const struct ph_python *python = objects->python;
+    return frame->has_code &&
+           ph_python_u32(python, frame->code.address, python->layout.code.co_flags) & CO_GENERATORS;
 }
 
 ph_addr ph_frame_locals_dict(struct ph_objects *objects, const struct ph_frame *frame)

@@ -69,6 +69,8 @@ void ph_frame_file(struct ph_objects *objects, const struct ph_frame *frame, str
 /* Append "handler (app.py:12)". */
 void ph_frame_describe(struct ph_objects *objects, const struct ph_frame *frame,
                        struct ph_str *out);
+/* Whether the code is that of a generator, coroutine or async generator, which owns its frame. */
+bool ph_frame_is_generators(const struct ph_objects *objects, const struct ph_frame *frame);
 /* The dict that stands for the locals of a module's or a class's body (f_locals); 0 for a frame of
  * a function, whose locals are slots. */
 ph_addr ph_frame_locals_dict(struct ph_objects *objects, const struct ph_frame *frame);

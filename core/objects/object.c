@@ -168,6 +168,14 @@ static struct ph_label word_label(const struct ph_type *type, uint64_t offset)
     return (struct ph_label){PH_LABEL_WORD, offset};
 }
 
+/* Functions that Cython compiled begin as a builtin function does, and where that has m_self they
+ * lead back to themselves, without a count (Cython/Utility/CythonFunction.c, 0.29 and 3). */
+static bool is_borrowed_self(const struct ph_objects *objects, const struct ph_object *o,
+                             uint64_t at, ph_addr target)
+{
+    return target == o->address && (int64_t)at == objects->python->layout.cfunction.m_self;
+}
+
 /* What nobody described: from the end of the described base (or of the header) to the end of the C
  * type, and the items of a type whose items are words. The list of weak references is no reference;
  * the instance's __dict__ is named. */
@@ -190,8 +198,9 @@ static void scan_undescribed(struct ph_objects *objects, const struct ph_object 
         struct ph_label label = word_label(body, at);
         if ((int64_t)at == body->dictoffset)
             label = (struct ph_label){PH_LABEL_FIELD, (uint64_t)(uintptr_t) "__dict__"};
-        ph_visit(v, ph_object_ptr(objects, o, (int64_t)at), label.kind, label.arg,
-                 PH_REF_STRONG | PH_REF_GUESS);
+        ph_addr target = ph_object_ptr(objects, o, (int64_t)at);
+        unsigned strength = is_borrowed_self(objects, o, at, target) ? PH_REF_WEAK : PH_REF_STRONG;
+        ph_visit(v, target, label.kind, label.arg, strength | PH_REF_GUESS);
     }
     if (type->described || type->itemsize != word)
         return;

@@ -136,6 +136,15 @@ def newest_python(request):
 
 
 @pytest.fixture(scope="session")
+def system_python():
+    """Debian's own, which has Debian's packages."""
+    found = [p for p in targets.found_pythons() if p.supported() and p.path.startswith("/usr/bin/") and not p.root and not p.environment]
+    if not found:
+        pytest.fail("no interpreter in /usr/bin")
+    return found[-1]
+
+
+@pytest.fixture(scope="session")
 def cli():
     return hosts.CommandLine()
 

@@ -321,6 +321,40 @@ class PythonProcess(Process):
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+class Answering(PythonProcess):
+    """One whose child goes on to evaluate expressions (tests/targets/answers.py)."""
+
+    @property
+    def child(self):
+        """Its process id."""
+        return self.truth.data["child"]
+
+    def evaluate(self, lines):
+        """What each line gives: an address, or words. Once a process."""
+        with open(self.truth_path + ".ask", "w") as ask:
+            ask.write("\n".join(lines) + "\n")
+        deadline = time.monotonic() + START_SECONDS
+        while not os.path.exists(self.truth_path + ".answers"):
+            assert time.monotonic() < deadline, "no answers"
+            time.sleep(0.02)
+        with open(self.truth_path + ".answers") as f:
+            return [int(line) if line.isdigit() else line for line in f.read().splitlines()]
+
+    def end_child(self):
+        try:
+            os.kill(self.child, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has answered
+
+    def core(self, fatal=signal.SIGABRT):
+        self.end_child()
+        return super().core(fatal)
+
+    def close(self):
+        self.end_child()
+        super().close()
+
+
 def allow_cores():
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))

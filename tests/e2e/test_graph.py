@@ -4,19 +4,16 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
-import time
 
 import pytest
 import targets
 
 SAMPLES = 50
 MANY_SAMPLES = 500
-ANSWER_SECONDS = 120
 
 
-class Graph(targets.PythonProcess):
+class Graph(targets.Answering):
     """tests/targets/graph.py, parked, with the child that answers."""
 
     @functools.cached_property
@@ -24,26 +21,15 @@ class Graph(targets.PythonProcess):
         with open(self.truth_path) as f:
             return json.load(f)
 
-    def close(self):
-        os.kill(self.told["pid"], signal.SIGKILL)
-        super().close()
+    @property
+    def child(self):
+        return self.told["pid"]
 
     @property
     def garbage(self):
         """{address: type} of what the collector found."""
         with open(self.truth_path + ".garbage") as f:
             return dict(json.load(f))
-
-    def evaluate(self, lines):
-        """What each line gives: an address, or words. Once a process."""
-        with open(self.truth_path + ".ask", "w") as ask:
-            ask.write("\n".join(lines) + "\n")
-        deadline = time.monotonic() + ANSWER_SECONDS
-        while not os.path.exists(self.truth_path + ".answers"):
-            assert time.monotonic() < deadline, "no answers"
-            time.sleep(0.02)
-        with open(self.truth_path + ".answers") as f:
-            return [int(line) if line.isdigit() else line for line in f.read().splitlines()]
 
 
 @pytest.fixture(scope="session")

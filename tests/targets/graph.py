@@ -5,8 +5,7 @@ usage: graph.py TRUTH
 Two children are forked, whose heaps have the same objects at the same addresses. One runs the collector with
 DEBUG_SAVEALL and notes what it found. The other works out, for some objects, what would be freed with them: it takes
 what an object reaches, and drops from that whatever has a reference from outside, by its reference count, until no more
-can be dropped. Then it evaluates expressions: TRUTH.ask is a fifo for lines "FUNCTION<tab>EXPRESSION", or just an
-expression, and TRUTH.answers has for each line the address of the object that it gives, or what went wrong.
+can be dropped. Then it evaluates expressions (answers.py).
 """
 import collections
 import gc
@@ -20,9 +19,8 @@ import traceback
 import types
 import weakref
 
+import answers
 import oracle
-
-SECONDS = 600
 
 
 class Node(object):
@@ -224,33 +222,6 @@ def tell_retained(path, found, marks):
         json.dump({"retained": truth, "marks": marks, "pid": os.getpid()}, out)
 
 
-def frames():
-    for frame in sys._current_frames().values():
-        while frame is not None:
-            yield frame
-            frame = frame.f_back
-
-
-def evaluate(line):
-    function, tab, expression = line.rpartition("\t")
-    names = {"sys": sys}
-    if function:
-        names.update(next(f for f in frames() if function in (f.f_code.co_name, getattr(f.f_code, "co_qualname", ""))).f_locals)
-    return eval(expression, names)
-
-
-def answer(path):
-    with open(path + ".ask") as questions:
-        lines = questions.read().splitlines()
-    with open(path + ".answers.part", "w") as out:
-        for line in lines:
-            try:
-                out.write("%d\n" % id(evaluate(line)))
-            except Exception:
-                out.write(traceback.format_exc().splitlines()[-1] + "\n")
-    os.rename(path + ".answers.part", path + ".answers")
-
-
 def told(step, *arguments):
     try:
         step(*arguments)
@@ -269,7 +240,7 @@ def waiting(event, held):
 
 def main():
     path = sys.argv[1]
-    os.mkfifo(path + ".ask")
+    answers.prepare(path)
     started = threading.Event()
     threading.Thread(target=waiting, args=(started, ["held by a thread"]), daemon=True).start() if sys.version_info > (3,) else started.set()
     started.wait()
@@ -297,12 +268,12 @@ def main():
     if oracle.FORK() == 0:
         os._exit(0 if told(tell_garbage, path + ".garbage") else 1)
     if oracle.FORK() == 0:
-        signal.alarm(SECONDS)
+        signal.alarm(answers.SECONDS)
         ok = told(tell_retained, path, found, marks)
         while not os.path.exists(path + ".garbage"):
             pass
         os.write(1, b"ready\n" if ok else b"failed\n")
-        os._exit(0 if ok and told(answer, path) else 1)
+        os._exit(0 if ok and told(answers.serve, path) else 1)
     os.read(*oracle.STDIN_AND_LENGTH)
     os._exit(len(weak))
 

@@ -53,13 +53,15 @@ HEAP_TYPE = 1 << 9
 CO_OPTIMIZED = 1
 
 
-def park(path, samples=200, deep_samples=50, always=(), marks=None, more=None, last=True):
+def park(path, samples=200, deep_samples=50, always=(), marks=None, more=None, last=True, then=None, among=()):
     """Write the truth to `path`, print "ready", and block until killed; never returns.
 
     samples: how many objects to ask for their referrers and referents; deep_samples: for deep sizes.
     always: objects that must be among the samples. marks: {name: address} to hand on to the tests.
     last: False to come back, with the collector off, once a byte was read (3.6 on).
     more(objects, tracked_count, sizes by id): what else to write, as a dict; the child calls it once it has all objects and sizes.
+    among: addresses of more of them.
+    then: what the child goes on to do with `path`, once it has said "ready" for both.
     """
     for o in gc.get_objects():
         sys.getsizeof(o)  # completes the static types that are not yet: that makes dicts and weak references
@@ -68,7 +70,9 @@ def park(path, samples=200, deep_samples=50, always=(), marks=None, more=None, l
     gc.disable()
     if FORK() == 0:
         tracked = gc.get_objects()
-        os.write(1, write_truth(path, tracked, samples, deep_samples, always, marks, more))
+        os.write(1, write_truth(path, tracked, samples, deep_samples, always, marks, more, among))
+        if then:
+            then(path)
         os._exit(0)
     else:
         for _ in LINES_OF_STDIN:
@@ -78,10 +82,10 @@ def park(path, samples=200, deep_samples=50, always=(), marks=None, more=None, l
             os._exit(0)
 
 
-def write_truth(path, tracked, samples, deep_samples, always, marks, more):
+def write_truth(path, tracked, samples, deep_samples, always, marks, more, among):
     """Child only: measure and write. The line that says how it went."""
     try:
-        truth = measure(tracked, samples, deep_samples, always, more)
+        truth = measure(tracked, samples, deep_samples, always, more, among)
         truth["marks"] = {name: hex(address) for name, address in (marks or {}).items()}
         with open(path, "w") as out:
             json.dump(truth, out, separators=(",", ":"))
@@ -91,9 +95,10 @@ def write_truth(path, tracked, samples, deep_samples, always, marks, more):
     return b"ready\n"
 
 
-def measure(tracked, samples, deep_samples, always, more):
+def measure(tracked, samples, deep_samples, always, more, among):
     getsizeof, get_referents = sys.getsizeof, gc.get_referents
-    sizes = [getsizeof(o) for o in tracked]
+    asked = say_their_sizes(tracked)
+    sizes = [by_layout(o) if type(o) in asked else getsizeof(o) for o in tracked]
     tracked_count = len(tracked)
     # get_objects() leaves out what gc.freeze() set aside; 3.12 does that by itself with immortal objects.
     may_be_set_aside = sys.version_info[:2] == (3, 12) or (sys.version_info >= (3, 7) and gc.get_freeze_count() > 0)
@@ -108,9 +113,11 @@ def measure(tracked, samples, deep_samples, always, more):
                 assert not gc.is_tracked(referent) or may_be_set_aside, "made by measuring: %r" % referent
                 seen.add(id(referent))
                 objects.append(referent)
-    sizes += [getsizeof(o) for o in objects[tracked_count:]]
+    asked |= say_their_sizes(objects)
+    sizes += [by_layout(o) if type(o) in asked else getsizeof(o) for o in objects[tracked_count:]]
     size_by_id = dict(zip(map(id, objects), sizes))
     added = more(objects, tracked_count, size_by_id) if more else {}
+    always = list(always) + [o for o in objects if id(o) in among]
 
     names, indices, types_in_order = {}, {}, []
     for o in objects:
@@ -142,11 +149,13 @@ def measure(tracked, samples, deep_samples, always, more):
     truth = {
         "version": sys.version.split()[0],
         "pid": os.getppid(),
+        "child": os.getpid(),
         "types": types_in_order,
         "tracked_count": tracked_count,
         "address": list(map(id, objects)),
         "type": [indices[type(o)] for o in objects],
         "size": sizes,
+        "size_by_layout": sizes_by_layout(objects),
         "referrers": referrers,
         "referents": referents,
         "deep": deep,
@@ -155,6 +164,49 @@ def measure(tracked, samples, deep_samples, always, more):
     }
     truth.update(added)
     return truth
+
+
+# ---- sizes that a library's own method says ----
+
+HAVE_GC, MANAGED = 1 << 14, 3 << 3
+GC_HEADER, MANAGED_HEADER = 16, 16
+
+
+def say_their_sizes(objects):
+    """The types whose __sizeof__ is written in Python: it is not called, for who knows what it does."""
+    own, seen = set(), set()
+    for o in objects:
+        if type(o) not in seen:
+            seen.add(type(o))
+            for base in type.__dict__["__mro__"].__get__(type(o)) or ():
+                if "__sizeof__" in base.__dict__:
+                    if isinstance(base.__dict__["__sizeof__"], types.FunctionType):
+                        own.add(type(o))
+                    break
+    return own
+
+
+def by_layout(o):
+    """The size without such a method; of an instance with a class of 3.11 on."""
+    flags = type(o).__flags__
+    return object.__sizeof__(o) + (GC_HEADER if flags & HAVE_GC else 0) + (MANAGED_HEADER if flags & MANAGED else 0)
+
+
+def sizes_by_layout(objects):
+    """{address: size} without the method of objects of which a method of a library, in C, says another one.
+
+    Only where it is known which packages are not the interpreter's own (3.10 on).
+    """
+    own = getattr(sys, "stdlib_module_names", None)
+    foreign, found = {}, {}
+    for o in objects if own else ():
+        t = type(o)
+        if t not in foreign:
+            name = next(type_name(base) for base in type.__dict__["__mro__"].__get__(t) if "__sizeof__" in base.__dict__)
+            foreign[t] = "." in name and name.split(".")[0] not in own
+        if foreign[t]:
+            found[hex(id(o))] = by_layout(o)
+    return found
 
 
 def type_name(t):
@@ -240,6 +292,7 @@ TRANSPARENT = {
 PYTHON_MODULES = {
     "__main__", "oracle", "threading", "weakref", "_weakrefset", "uuid", "enum", "fractions", "dataclasses", "queue",
     "collections", "logging", "contextlib", "string", "random",
+    "asgiref", "django", "pandas", "software", "sqlalchemy",
 }
 
 

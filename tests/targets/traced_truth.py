@@ -24,10 +24,11 @@ MEMORY, TRACES, PID = tracemalloc.get_tracemalloc_memory, _tracemalloc._get_trac
 THIS = sys._getframe().f_code.co_filename
 
 
-def park(path, samples, earlier=None):
+def park(path, samples, earlier=None, more=None):
     """Write the truth to `path`, print "ready" and block until killed, or come back once a byte was read.
 
-    earlier: a path of an earlier stop, with which this one is compared.
+    samples: objects whose tracebacks to tell. earlier: a path of an earlier stop, with which this one is compared.
+    more(): in the child, for the truth's marks, instead of where all objects are from, which takes long.
     """
     gc.collect()
     gc.disable()
@@ -40,7 +41,7 @@ def park(path, samples, earlier=None):
         memory = MEMORY()
         traces = TRACES()
         objects = gc.get_objects()
-        os.write(1, write_truth(path, earlier, memory, [t for t in traces if not is_own(t)], objects, samples))
+        os.write(1, write_truth(path, earlier, memory, [t for t in traces if not is_own(t)], objects, samples, more))
         os._exit(0)
     READ(ROOM)
     return used_up
@@ -72,15 +73,15 @@ def write_truth(path, earlier, *measured):
     return b"ready\n"
 
 
-def measure(memory, traces, objects, samples):
-    found = places(objects)
+def measure(memory, traces, objects, samples, more):
+    found = [] if more else places(objects)
     snapshot = tracemalloc.Snapshot(traces, tracemalloc.get_traceback_limit())
     domains = {}
     for trace in traces:
         domain = domains.setdefault(trace[0], [0, 0])
         domain[0] += 1
         domain[1] += trace[1]
-    return {
+    told = {
         "version": sys.version.split()[0], "tracked_count": 0, "address": [], "type": [], "size": [], "types": [],
         "marks": {},
         "memory": memory,
@@ -94,6 +95,10 @@ def measure(memory, traces, objects, samples):
         "places": found,
         "untraced": hex(id(tracemalloc.__dict__)),
     }
+    if more:
+        tracemalloc.stop()
+        told["marks"] = more()
+    return told
 
 
 def compare(path, earlier, traces):
