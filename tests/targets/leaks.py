@@ -106,12 +106,20 @@ def sound():
     return [Record(number) for number in range(10)], []
 
 
+def roomy():
+    """A function with many locals, whose frame leaves nothing of earlier ones on the stack: that may look like a reference."""
+    names = {}
+    exec("def many():\n    %s = None" % " = ".join("v%d" % n for n in range(60)), names)
+    return names["many"]
+
+
 def main():
     holder, kept = {shape.__name__: shape for shape in (
         class_level, closure, logging_handler, traceback, thread_local, native, sound)}[sys.argv[2]]()
     marks = {"holder": id(holder)}
     if sys.argv[2] != "native":
         del holder
+    roomy()()
     oracle.park(sys.argv[1], samples=0, deep_samples=0, marks=marks)
     return kept
 

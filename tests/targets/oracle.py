@@ -53,6 +53,15 @@ HEAP_TYPE = 1 << 9
 CO_OPTIMIZED = 1
 
 
+def complete_types():
+    """The static types that are not complete yet, which makes dicts and weak references.
+
+    In a frame of its own: what lay last on the stack of one that runs may look like a reference.
+    """
+    for o in gc.get_objects():
+        sys.getsizeof(o)
+
+
 def park(path, samples=200, deep_samples=50, always=(), marks=None, more=None, last=True, then=None, among=()):
     """Write the truth to `path`, print "ready", and block until killed; never returns.
 
@@ -63,9 +72,7 @@ def park(path, samples=200, deep_samples=50, always=(), marks=None, more=None, l
     among: addresses of more of them.
     then: what the child goes on to do with `path`, once it has said "ready" for both.
     """
-    for o in gc.get_objects():
-        sys.getsizeof(o)  # completes the static types that are not yet: that makes dicts and weak references
-    del o
+    complete_types()
     gc.collect()
     gc.disable()
     if FORK() == 0:
