@@ -45,8 +45,13 @@ def native():
     LIBC.malloc(3 << 20)  # with a mapping of its own
 
 
+WAITING = []
+
+
 def wait():
-    os.read(os.pipe()[0], 1)
+    end = os.pipe()[0]
+    WAITING.append(True)
+    os.read(end, 1)
 
 
 def recurse(depth, then):
@@ -65,6 +70,9 @@ def main():
     filler.join()
     while len(os.listdir("/proc/self/task")) > 2:  # until it has given back what it had
         time.sleep(0.01)
+    while not WAITING:
+        time.sleep(0.01)
+    time.sleep(0.1)  # until it has allocated what it reads into
     mallinfo = getattr(LIBC, "mallinfo2", None)
     if mallinfo:
         mallinfo.restype = Mallinfo
