@@ -148,7 +148,8 @@ static bool walk_first_arena(struct scan *s, const struct ph_region *region)
 }
 
 /* The bytes of a block's own mapping, of which those before its head are prev_bytes; 0 where it is
- * none. From glibc 2.42 on the size leaves the head out. */
+ * none, and for a single page: blocks get mappings from 128 KiB on unless that is tuned, and a page
+ * may begin with two such words by chance. From glibc 2.42 on the size leaves the head out. */
 static uint64_t mapped_bytes(const struct chunk *chunk, unsigned word)
 {
     uint64_t bytes = chunk->prev_bytes + chunk->bytes;
@@ -156,7 +157,7 @@ static uint64_t mapped_bytes(const struct chunk *chunk, unsigned word)
         return 0;
     if (bytes % PAGE)
         bytes += 2 * word;
-    return bytes % PAGE ? 0 : bytes;
+    return bytes % PAGE || bytes == PAGE ? 0 : bytes;
 }
 
 /* Large blocks have mappings of their own, which the kernel joins with their neighbours. */

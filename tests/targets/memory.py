@@ -61,7 +61,7 @@ def recurse(depth, then):
 def main():
     path = sys.argv[1]
     kept = sparse()
-    held = [list(range(50000)), {number: str(number) for number in range(20000)}, bytearray(5 << 20), b"x" * (1 << 20),
+    held = [list(range(50000)), {number: str(number) for number in range(20500)}, bytearray(5 << 20), b"x" * (1 << 20),
             array.array("d", range(30000)), set(range(3000)), "y" * 100000]
     native()
     threading.Thread(target=recurse, args=(300, wait), daemon=True).start()
