@@ -127,5 +127,5 @@ def test_labels_say_how(batch, zoo, tmp_path):
 
 def test_depth_and_by_type(batch, zoo, tmp_path):
     address = zoo.truth.one_of("__main__.Worker")
-    deep, by_type = batch.run(zoo, [["referrers", address, "--depth", "3"], ["referrers", address, "--by-type"]], tmp_path)
+    deep, by_type = batch.run(zoo, [["referrers", address, "--depth", "3", "--limit", "0"], ["referrers", address, "--by-type", "--limit", "0"]], tmp_path)
     assert b"list" in deep and b"list" in by_type

@@ -80,7 +80,7 @@ def stop(path, earlier=None):
         ADDRESSES["float %d" % number] = id(FLOATS[number])
     ADDRESSES["log"] = id(SERVER.log)
     if HOW == "traced":
-        traced_truth.park(path, [], earlier)
+        traced_truth.park(path, [], earlier, stops=True)
     else:
         oracle.park(path, samples=0, deep_samples=0, marks=ADDRESSES, last=False)
 

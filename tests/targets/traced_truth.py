@@ -24,10 +24,10 @@ MEMORY, TRACES, PID = tracemalloc.get_tracemalloc_memory, _tracemalloc._get_trac
 THIS = sys._getframe().f_code.co_filename
 
 
-def park(path, samples, earlier=None, more=None):
+def park(path, samples, earlier=None, more=None, stops=False):
     """Write the truth to `path`, print "ready" and block until killed, or come back once a byte was read.
 
-    samples: objects whose tracebacks to tell. earlier: a path of an earlier stop, with which this one is compared.
+    samples: objects whose tracebacks to tell. stops: there are several, each compared with `earlier`, the path of the one before.
     more(): in the child, for the truth's marks, instead of where all objects are from, which takes long.
     """
     gc.collect()
@@ -41,7 +41,7 @@ def park(path, samples, earlier=None, more=None):
         memory = MEMORY()
         traces = TRACES()
         objects = gc.get_objects()
-        os.write(1, write_truth(path, earlier, memory, [t for t in traces if not is_own(t)], objects, samples, more))
+        os.write(1, write_truth(path, stops, earlier, memory, [t for t in traces if not is_own(t)], objects, samples, more))
         os._exit(0)
     READ(ROOM)
     return used_up
@@ -61,10 +61,10 @@ def is_own(trace):
     return filename == THIS and line in (LINE, LINE + 1)
 
 
-def write_truth(path, earlier, *measured):
+def write_truth(path, stops, earlier, *measured):
     try:
         truth = measure(*measured)
-        truth["since"] = compare(path, earlier, measured[1])
+        truth["since"] = compare(path, earlier, measured[1]) if stops else None
         with open(path, "w") as out:
             json.dump(truth, out, separators=(",", ":"))
     except BaseException:
