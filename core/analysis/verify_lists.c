@@ -203,7 +203,7 @@ void ph_verify_gc_lists(struct ph_verifier *v)
                 v->failed = true;
         }
     }
-    bool sound = !collecting && !v->failed && are_linked(v, &heads);
+    bool sound = heads.count && !collecting && !v->failed && are_linked(v, &heads);
     for (uint32_t i = 0; i < heads.count && !sound; i++)
         check_list(&(struct list){v, heads.items[i], collecting, links_back});
     v->reports->out->list_count += heads.count;

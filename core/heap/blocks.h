@@ -36,10 +36,9 @@ enum { PH_GROUP_BLOCKS = 64 };
 struct ph_run {
     ph_addr start; /* of its first block */
     uint64_t block_bytes;
-    uint32_t inverse;    /* 2^32 / block_bytes, rounded up, where that divides exactly; else 0 */
-    uint32_t first_slot; /* number of its first block */
-    uint32_t
-        first_group; /* number of its first 64 blocks, of which the last group may have fewer */
+    uint32_t inverse;     /* 2^32 / block_bytes, rounded up, where that divides exactly; else 0 */
+    uint32_t first_slot;  /* number of its first block */
+    uint32_t first_group; /* number of its first PH_GROUP_BLOCKS blocks */
     uint32_t block_count;
     enum ph_run_use use;
     bool damaged; /* mimalloc: its free lists contradict its count of used blocks */
