@@ -62,6 +62,16 @@ static void see_root(void *ctx, const struct ph_root *root, ph_addr target, stru
         note(s, id, root, label, flags);
 }
 
+/* Hand a source's references to see_ref(). */
+static void look_at(struct sight *s, uint32_t source)
+{
+    struct ph_heap *heap = s->search->heap;
+    struct ph_object o;
+    s->source = source;
+    if (ph_type_has_refs(ph_heap_type(heap, source)) && ph_heap_open(heap, source, &o))
+        ph_object_refs(&heap->objects, &o, &(struct ph_visitor){see_ref, s});
+}
+
 /* Whether what is looked for may be among what the objects of a piece refer to. */
 static bool may_lead(const struct search *s, const struct ph_leads *leads)
 {
@@ -82,24 +92,19 @@ static void search_piece(void *ctx, uint32_t first, uint32_t end)
     struct ph_heap *heap = search->heap;
     uint32_t piece = first / PH_LEADS_IDS;
     struct sight s = {.search = search, .out = &search->pieces[piece]};
-    const struct ph_visitor v = {see_ref, &s};
     s.out->count = 0;
     if (search->leads)
         s.leads = &search->leads[piece];
     else if (!may_lead(search, &heap->leads[piece]))
         return;
-    for (uint32_t id = first; id < end; id++) {
-        struct ph_object o;
-        s.source = id;
-        if (ph_type_has_refs(ph_heap_type(heap, id)) && ph_heap_open(heap, id, &o))
-            ph_object_refs(&heap->objects, &o, &v);
-    }
+    for (uint32_t id = first; id < end; id++)
+        look_at(&s, id);
     if (s.failed)
         __atomic_store_n(&search->failed, true, __ATOMIC_RELAXED);
 }
 
-/* The references of objects, by ascending source, and then the roots'. */
-static enum ph_status search_all(struct search *s, const struct ph_host *host,
+/* The references of objects, by ascending source. */
+static enum ph_status search_objects(struct search *s, const struct ph_host *host,
                                  struct ph_references *out)
 {
     const struct ph_sharing sharing = {.piece_ids = PH_LEADS_IDS, .work = search_piece, .ctx = s};
@@ -119,10 +124,24 @@ static enum ph_status search_all(struct search *s, const struct ph_host *host,
         ph_array_free(&s->pieces[i]);
     }
     free(s->pieces);
-    struct sight roots = {.search = s, .source = PH_NO_OBJECT, .out = out};
-    if (!status && !s->failed)
-        ph_heap_roots(&s->heap->objects, see_root, &roots);
-    return status ? status : s->failed || roots.failed ? PH_NO_MEMORY : PH_OK;
+    return status ? status : s->failed ? PH_NO_MEMORY : PH_OK;
+}
+
+/* The same, where they were noted while the snapshot was built. */
+static enum ph_status search_holders(const struct search *s, struct ph_references *out)
+{
+    const struct ph_watch *watch = &s->heap->watch;
+    struct sight sight = {.search = s, .out = out};
+    for (uint32_t i = 0; i < watch->holders.count && !sight.failed; i++)
+        look_at(&sight, watch->holders.items[i]);
+    return sight.failed ? PH_NO_MEMORY : PH_OK;
+}
+
+static enum ph_status search_roots(const struct search *s, struct ph_references *out)
+{
+    struct sight sight = {.search = s, .source = PH_NO_OBJECT, .out = out};
+    ph_heap_roots(&s->heap->objects, see_root, &sight);
+    return sight.failed ? PH_NO_MEMORY : PH_OK;
 }
 
 uint64_t ph_references_strong(const struct ph_references *references, uint32_t target)
@@ -188,7 +207,12 @@ enum ph_status ph_referrers_find(struct ph_heap *heap, const uint32_t *targets,
     }
     for (uint32_t i = 0; i < target_count && !s.only; i++)
         s.failed |= !ph_map_insert(&s.targets, heap->addresses[targets[i]], targets[i]);
-    enum ph_status status = s.failed ? PH_NO_MEMORY : search_all(&s, host, out);
+    bool is_watched = s.only && s.only == heap->watch.target;
+    enum ph_status status = s.failed     ? PH_NO_MEMORY
+                            : is_watched ? search_holders(&s, out)
+                                         : search_objects(&s, host, out);
+    if (!status)
+        status = search_roots(&s, out);
     ph_map_free(&s.targets);
     if (status) {
         ph_array_free(out);

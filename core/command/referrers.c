@@ -154,7 +154,7 @@ static enum ph_status run(struct ph_session *s, const struct ph_invocation *inv,
     struct ph_heap *heap;
     struct ph_references refs = {0};
     uint32_t id = 0;
-    enum ph_status status = ph_session_heap(s, &heap, err);
+    enum ph_status status = ph_session_heap_watching(s, inv->operands[0].address, &heap, err);
     if (!status)
         status = ph_operand_object(heap, inv, 0, &id, err);
     if (!status)

@@ -285,15 +285,21 @@ enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python
     return status;
 }
 
-enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap, struct ph_error *err)
+enum ph_status ph_session_heap_watching(struct ph_session *s, ph_addr address,
+                                        struct ph_heap **heap, struct ph_error *err)
 {
     struct ph_python *python;
     enum ph_status status = ph_session_python(s, &python, err);
     if (!status && !s->heap)
-        status = ph_heap_build(python, s->host, &s->heap, err);
+        status = ph_heap_build(python, address, s->host, &s->heap, err);
     if (!status)
         *heap = s->heap;
     return status;
+}
+
+enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap, struct ph_error *err)
+{
+    return ph_session_heap_watching(s, 0, heap, err);
 }
 
 enum ph_status ph_session_graph(struct ph_session *s, bool measured, struct ph_graph **graph,

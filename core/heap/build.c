@@ -523,6 +523,34 @@ static bool make_arrays(struct ph_builder *b)
     return ok;
 }
 
+static int by_id(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Keep the ids of those that refer to what is watched, each once. */
+static bool make_watch(struct ph_builder *b)
+{
+    struct ph_watch *watch = &b->heap->watch;
+    if (!ph_array_reserve(&watch->holders, b->holders.count))
+        return false;
+    for (uint32_t i = 0; i < b->holders.count; i++) {
+        uint32_t id = ph_heap_find(b->heap, b->holders.items[i]);
+        if (id != PH_NO_OBJECT)
+            watch->holders.items[watch->holders.count++] = id;
+    }
+    if (watch->holders.count)
+        qsort(watch->holders.items, watch->holders.count, sizeof *watch->holders.items, by_id);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < watch->holders.count; i++) {
+        if (!kept || watch->holders.items[kept - 1] != watch->holders.items[i])
+            watch->holders.items[kept++] = watch->holders.items[i];
+    }
+    watch->holders.count = kept;
+    return true;
+}
+
 static void find_header_forms(struct ph_builder *b)
 {
     const uint32_t gc = ph_python_gc_header_bytes(b->python);
@@ -591,21 +619,23 @@ static enum ph_status build(struct ph_builder *b, struct ph_error *err)
     heap->unreadable_objects = b->unreadable_objects;
     if (b->interrupted)
         return ph_fail(err, PH_INTERRUPTED, "interrupted");
-    if (b->failed || !make_arrays(b) || heap->objects.out_of_memory)
+    if (b->failed || !make_arrays(b) || !make_watch(b) || heap->objects.out_of_memory)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     return PH_OK;
 }
 
-enum ph_status ph_heap_build(struct ph_python *python, const struct ph_host *host,
+enum ph_status ph_heap_build(struct ph_python *python, ph_addr watched, const struct ph_host *host,
                              struct ph_heap **out, struct ph_error *err)
 {
     struct ph_builder b = {.python = python, .host = host, .heap = ph_calloc(1, sizeof *b.heap)};
     if (!b.heap)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    b.heap->watch.target = watched;
     enum ph_status status = build(&b, err);
     ph_host_progress(host, NULL, 0);
     ph_array_free(&b.pending);
     ph_array_free(&b.outside);
+    ph_array_free(&b.holders);
     if (status)
         ph_heap_destroy(b.heap);
     else

@@ -63,6 +63,9 @@ struct ph_builder {
     bool guessed;                                /* the blocks in use have forms */
     bool failed, interrupted;
 
+    ph_addr followed;            /* the object whose references are being followed */
+    struct ph_addresses holders; /* those that refer to heap->watch.target, some twice */
+
     bool is_worker;
     /* What a worker could not do, for something would have had to be learnt first: objects whose
      * references it could not follow, and addresses that it was given. */

@@ -3,7 +3,7 @@
 
 enum {
     PIECE = 1 << 10, /* what a worker takes at once */
-    SAMPLED = 256,   /* one of so many is looked at before several workers begin */
+    SAMPLED = 1024,  /* one of so many is looked at before several workers begin */
 };
 
 /* ---- one object's references ---- */
@@ -31,8 +31,11 @@ static void follow(struct ph_builder *b, ph_addr target, unsigned flags)
 
 static void follow_ref(void *ctx, ph_addr target, struct ph_label label, unsigned flags)
 {
+    struct ph_builder *b = ctx;
     (void)label;
-    follow(ctx, target, flags);
+    if (target == b->heap->watch.target && target && !ph_array_push(&b->holders, b->followed))
+        b->failed = true;
+    follow(b, target, flags);
 }
 
 void ph_builder_follow_root(void *ctx, const struct ph_root *root, ph_addr target,
@@ -72,6 +75,7 @@ static void follow_object(struct ph_builder *b, ph_addr address)
     const struct ph_visitor v = {follow_ref, b};
     const struct ph_buffer_visitor claim = {claim_buffer, b};
     struct ph_object o;
+    b->followed = address;
     if (ph_object_at(&b->heap->objects, address, &o)) {
         ph_object_refs(&b->heap->objects, &o, &v);
         ph_object_buffers(&b->heap->objects, &o, &claim);
@@ -210,8 +214,9 @@ void ph_builder_append(struct ph_builder *b, struct ph_addresses *to,
         b->failed = true;
         return;
     }
-    for (uint32_t i = 0; i < from->count; i++)
-        to->items[to->count++] = from->items[i];
+    if (from->count)
+        memcpy(to->items + to->count, from->items, from->count * sizeof *to->items);
+    to->count += from->count;
 }
 
 static struct ph_builder make_worker(const struct ph_builder *b, const struct ph_host *host,
@@ -221,7 +226,7 @@ static struct ph_builder make_worker(const struct ph_builder *b, const struct ph
     worker.host = host;
     worker.is_worker = true;
     worker.todo = todo;
-    worker.pending = worker.missed = worker.untaken = (struct ph_addresses){0};
+    worker.pending = worker.missed = worker.untaken = worker.holders = (struct ph_addresses){0};
     worker.bad_references = worker.unreadable_objects = worker.listed = 0;
     return worker;
 }
@@ -238,9 +243,11 @@ static void join_worker(struct ph_builder *b, struct ph_builder *worker)
     ph_builder_append(b, &b->pending, &worker->pending);
     ph_builder_append(b, &b->pending, &worker->missed);
     ph_builder_append(b, &b->untaken, &worker->untaken);
+    ph_builder_append(b, &b->holders, &worker->holders);
     ph_array_free(&worker->pending);
     ph_array_free(&worker->missed);
     ph_array_free(&worker->untaken);
+    ph_array_free(&worker->holders);
 }
 
 /* Workers learn nothing new: neither types nor objects outside the blocks, of which they would meet

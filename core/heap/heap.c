@@ -16,6 +16,7 @@ void ph_heap_destroy(struct ph_heap *heap)
     ph_blocks_free(&heap->blocks);
     ph_chunks_free(&heap->chunks);
     ph_map_free(&heap->outside);
+    ph_array_free(&heap->watch.holders);
     free(heap->addresses);
     free(heap->type_ids);
     free(heap->flags);

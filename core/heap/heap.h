@@ -45,6 +45,13 @@ struct ph_group {
 /* What may lie in a block before an object: nothing, a GC header, and the managed words too. */
 enum { PH_HEADER_FORMS = 3 };
 
+/* Which objects refer to an address that somebody will ask about. To note it while all references
+ * are followed anyhow spares a search. */
+struct ph_watch {
+    ph_addr target;            /* 0: none */
+    PH_ARRAY(uint32_t) holders; /* ids, ascending; each refers to it, perhaps weakly */
+};
+
 struct ph_heap {
     struct ph_objects objects;
     struct ph_blocks blocks;
@@ -58,6 +65,7 @@ struct ph_heap {
     uint32_t offsets[PH_HEADER_FORMS]; /* of an object in its block, by form */
     uint32_t *sizes, *allocations;     /* see ph_heap_measure(); NULL before */
     struct ph_leads *leads;            /* by piece of the ids; NULL before they were noted */
+    struct ph_watch watch;             /* as the snapshot was built for */
     struct ph_map outside;             /* address -> id of objects outside the blocks */
     struct ph_gc_counts *gc_counts;    /* by python->interpreters */
 
@@ -67,8 +75,9 @@ struct ph_heap {
     uint64_t unreadable_objects;
 };
 
-/* Build the snapshot. *out is owned by the caller; python is borrowed. host may be NULL. */
-enum ph_status ph_heap_build(struct ph_python *python, const struct ph_host *host,
+/* Build the snapshot. `watched`: an address whose holders are to be noted, or 0. *out is owned by
+ * the caller; python is borrowed. host may be NULL. */
+enum ph_status ph_heap_build(struct ph_python *python, ph_addr watched, const struct ph_host *host,
                              struct ph_heap **out, struct ph_error *err) PH_MUST_USE;
 void ph_heap_destroy(struct ph_heap *heap); /* NULL is fine */
 

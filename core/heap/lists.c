@@ -159,7 +159,12 @@ static void join_stretches(struct stretches *all, ph_addr head, struct stretch *
 {
     ph_addr node = head;
     uint32_t at;
-    for (uint32_t n = 0; ph_map_find(&all->index, node, &at); n++) {
+    uint64_t most = all->items.count; /* to begin with, of those that begin at an object */
+    for (uint32_t i = 0; i < all->items.count; i++)
+        most += all->items.items[i].objects.count;
+    if (!ph_array_reserve(&out->objects, most))
+        all->b->failed = true;
+    for (uint32_t n = 0; !all->b->failed && ph_map_find(&all->index, node, &at); n++) {
         struct stretch *s = &all->items.items[at];
         /* The first object of a stretch that begins at an object is that object. */
         ph_addr object = node + (uint64_t)all->b->python->layout.gc_head.size;

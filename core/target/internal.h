@@ -104,6 +104,8 @@ bool ph_span_reserve(struct ph_target *t, struct ph_span *span);
 /* Make the pages of [start, end) of a reserved span ours to write, and, for the sake of huge pages,
  * what is around them but within [low, high). */
 bool ph_span_commit(struct ph_span *span, ph_addr start, ph_addr end, ph_addr low, ph_addr high);
+/* Have the kernel bring pages in at once, which would otherwise come one by one. */
+void ph_span_populate(const struct ph_span *span, size_t page, size_t count);
 void ph_span_set(struct ph_span *span, size_t page, size_t count, enum ph_page_state state);
 void ph_span_release(struct ph_span *span);
 

@@ -68,6 +68,20 @@ bool ph_span_reserve(struct ph_target *t, struct ph_span *span)
     return true;
 }
 
+/* Errors are of no account: what is not there yet comes when it is looked at. */
+void ph_span_populate(const struct ph_span *span, size_t page, size_t count)
+{
+#ifdef MADV_POPULATE_READ /* Linux 5.14 */
+    uintptr_t page_mask = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
+    uintptr_t start = (uintptr_t)span->bytes + page * PH_PAGE_BYTES;
+    uintptr_t end = start + count * PH_PAGE_BYTES;
+    start &= ~page_mask;
+    madvise((void *)start, end - start, MADV_POPULATE_READ);
+#else
+    (void)span, (void)page, (void)count;
+#endif
+}
+
 bool ph_span_commit(struct ph_span *span, ph_addr start, ph_addr end, ph_addr low, ph_addr high)
 {
     uintptr_t base = (uintptr_t)span->bytes - ph_page_floor(span->start);

@@ -8,7 +8,7 @@
 
 /* How much is read at once where nothing near was read before, and where the page before was: those
  * who go on get large blocks, and a look at one object in a far corner does not cost a MiB. */
-enum { FIRST_BLOCK_PAGES = 16, NEXT_BLOCK_PAGES = 256 };
+enum { FIRST_BLOCK_PAGES = 16, NEXT_BLOCK_PAGES = 256, PIECE_PAGES = 2048 };
 #define VAST_SPAN_BYTES ((ph_addr)256 << 30)
 
 /* ---- Life ---- */
@@ -319,8 +319,10 @@ static void read_pieces(void *ctx, unsigned worker)
             size_t count = 0;
             while (page + count < last && r->span->states[page + count] == PH_PAGE_UNKNOWN)
                 count++;
-            if (count)
+            if (count) {
                 r->t->backend->fill(r->t, r->span, page, count);
+                ph_span_populate(r->span, page, count);
+            }
             page += count ? count : 1;
         }
     }
@@ -342,7 +344,7 @@ bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end, unsig
         .t = t,
         .span = span,
         .first = first,
-        .pieces = {.count = last - first, .piece = NEXT_BLOCK_PAGES},
+        .pieces = {.count = last - first, .piece = PIECE_PAGES},
         .percent = percent,
         .end_percent = end_percent,
     };
