@@ -4,22 +4,34 @@
 
 /* ---- orders ---- */
 
-static int by_retained(const void *a, const void *b, void *ctx)
+static int compare(const struct ph_graph *graph, uint32_t x, uint32_t y)
 {
-    const struct ph_graph *graph = ctx;
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     if (graph->retained[x] != graph->retained[y])
         return graph->retained[x] > graph->retained[y] ? -1 : 1;
     /* Of a chain in which each holds only the next, the holder comes first. */
-    if (graph->retained_objects[x] != graph->retained_objects[y])
-        return graph->retained_objects[x] > graph->retained_objects[y] ? -1 : 1;
+    if (graph->dominators.size[x] != graph->dominators.size[y])
+        return graph->dominators.size[x] > graph->dominators.size[y] ? -1 : 1;
     return x < y ? -1 : x > y;
 }
 
-static void sort_ids(const struct ph_graph *graph, struct ph_ids *ids)
+static int by_retained(const void *a, const void *b, void *ctx)
+{
+    return compare(ctx, *(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+/* Of places in the tree. */
+static int by_retained_there(const void *a, const void *b, void *ctx)
+{
+    const struct ph_graph *graph = ctx;
+    const uint32_t *order = graph->dominators.order;
+    return compare(graph, order[*(const uint32_t *)a], order[*(const uint32_t *)b]);
+}
+
+static void sort(const struct ph_graph *graph, struct ph_ids *ids,
+                 int (*by)(const void *, const void *, void *))
 {
     if (ids->count)
-        qsort_r(ids->items, ids->count, sizeof *ids->items, by_retained, (void *)graph);
+        qsort_r(ids->items, ids->count, sizeof *ids->items, by, (void *)graph);
 }
 
 static bool failed(struct ph_ids *ids)
@@ -57,7 +69,7 @@ bool ph_largest_retained(const struct ph_graph *graph, uint64_t most, struct ph_
         if (magnitude(graph->retained[id]) >= least && !ph_array_push(out, id))
             return failed(out);
     }
-    sort_ids(graph, out);
+    sort(graph, out, by_retained);
     if (most && out->count > most)
         out->count = (uint32_t)most;
     return true;
@@ -65,32 +77,29 @@ bool ph_largest_retained(const struct ph_graph *graph, uint64_t most, struct ph_
 
 /* ---- below one ---- */
 
-bool ph_dominated_below(const struct ph_graph *graph, uint32_t node, struct ph_ids *out)
+bool ph_dominated_below(const struct ph_graph *graph, uint32_t place, struct ph_ids *out)
 {
-    const struct ph_edges *below = &graph->dominators.below;
+    const struct ph_dominators *tree = &graph->dominators;
+    uint32_t end = ph_dominators_behind(tree, place);
     memset(out, 0, sizeof *out);
-    for (uint32_t i = below->first[node]; i < below->first[node + 1]; i++) {
-        if (!ph_array_push(out, below->targets[i]))
+    for (uint32_t at = place + 1; at < end; at = ph_dominators_behind(tree, at)) {
+        if (!ph_array_push(out, at))
             return failed(out);
     }
-    sort_ids(graph, out);
+    sort(graph, out, by_retained_there);
     return true;
 }
 
 bool ph_dominated_set(const struct ph_graph *graph, uint32_t id, struct ph_ids *out)
 {
-    const struct ph_edges *below = &graph->dominators.below;
+    const struct ph_dominators *tree = &graph->dominators;
     memset(out, 0, sizeof *out);
-    if (!ph_array_push(out, id))
+    if (!ph_array_reserve(out, tree->size[id]))
         return false;
-    for (uint32_t at = 0; at < out->count; at++) {
-        uint32_t node = out->items[at];
-        for (uint32_t i = below->first[node]; i < below->first[node + 1]; i++) {
-            if (!ph_array_push(out, below->targets[i]))
-                return failed(out);
-        }
-    }
-    sort_ids(graph, out);
+    out->count = tree->size[id];
+    memcpy(out->items, tree->order + ph_dominators_place(tree, id),
+           out->count * sizeof *out->items);
+    sort(graph, out, by_retained);
     return true;
 }
 
@@ -140,72 +149,56 @@ enum ph_status ph_holders_of(const struct ph_graph *graph, const struct ph_filte
 
 /* ---- by type ---- */
 
-/* A node on the way, and the place of the one below it to visit next. */
+/* An instance on the way from the root to the node in hand. */
 struct step {
-    uint32_t node, next;
+    uint32_t group;
+    uint32_t end; /* the place behind all that it dominates */
 };
 
-/* A walk down the dominator tree: `open` counts, by type, the instances on the way from the root to
- * the node in hand. */
-struct descent {
+/* A walk through the dominator tree. */
+struct walk {
     const struct ph_graph *graph;
     const uint8_t *accepted; /* by object; NULL: all are */
     const uint32_t *groups;  /* by type, or NULL */
-    uint32_t *open;
+    uint32_t *open;          /* by group: how many of its instances are on the way */
     uint64_t *sums;
     PH_ARRAY(struct step) way;
 };
 
-static uint32_t group_of(const struct descent *d, uint32_t node)
+static uint32_t group_of(const struct walk *w, uint32_t id)
 {
-    uint32_t type = d->graph->heap->type_ids[node];
-    return d->groups ? d->groups[type] : type;
+    uint32_t type = w->graph->heap->type_ids[id];
+    return w->groups ? w->groups[type] : type;
 }
 
-static bool counts(const struct descent *d, uint32_t node)
+/* Count an object's retained size for its group, if none of the group is above it. Most have
+ * nothing below themselves, and are on nobody's way. */
+static bool count(struct walk *w, uint32_t id, uint32_t place)
 {
-    return node != d->graph->root && (!d->accepted || d->accepted[node]);
-}
-
-/* Count a node's retained size for its group, if none of the group is above it. */
-static void count(struct descent *d, uint32_t node, uint32_t group)
-{
-    if (d->open[group] == 0)
-        d->sums[group] = ph_add_saturated(d->sums[group], d->graph->retained[node]);
-}
-
-/* Go on with those below a node. Most have none below themselves and are done at once. */
-static bool enter(struct descent *d, uint32_t node)
-{
-    const struct ph_graph *graph = d->graph;
-    bool has_group = counts(d, node);
-    uint32_t group = has_group ? group_of(d, node) : 0;
-    if (has_group)
-        count(d, node, group);
-    if (ph_edges_count(&graph->dominators.below, node) == 0)
+    const struct ph_dominators *tree = &w->graph->dominators;
+    uint32_t group = group_of(w, id);
+    if (w->open[group] == 0)
+        w->sums[group] = ph_add_saturated(w->sums[group], w->graph->retained[id]);
+    if (tree->size[id] == 1)
         return true;
-    if (has_group)
-        d->open[group]++;
-    return ph_array_push(&d->way, ((struct step){node, graph->dominators.below.first[node]}));
+    w->open[group]++;
+    return ph_array_push(&w->way, ((struct step){group, place + tree->size[id]}));
 }
 
-static void leave(struct descent *d, uint32_t node)
+static void leave(struct walk *w, uint32_t place)
 {
-    d->way.count--;
-    if (counts(d, node))
-        d->open[group_of(d, node)]--;
+    while (w->way.count && w->way.items[w->way.count - 1].end == place)
+        w->open[w->way.items[--w->way.count].group]--;
 }
 
-static bool descend(struct descent *d)
+static bool walk(struct walk *w)
 {
-    const struct ph_edges *below = &d->graph->dominators.below;
-    bool ok = enter(d, d->graph->root);
-    while (ok && d->way.count) {
-        struct step *step = &d->way.items[d->way.count - 1];
-        if (step->next < below->first[step->node + 1])
-            ok = enter(d, below->targets[step->next++]);
-        else
-            leave(d, step->node);
+    const struct ph_dominators *tree = &w->graph->dominators;
+    bool ok = true;
+    for (uint32_t place = 1; ok && place < tree->reached; place++) {
+        uint32_t id = tree->order[place];
+        leave(w, place);
+        ok = (w->accepted && !w->accepted[id]) || count(w, id, place);
     }
     return ok;
 }
@@ -232,19 +225,19 @@ uint64_t *ph_retained_by_type(const struct ph_graph *graph, const struct ph_filt
     size_t types = graph->heap->objects.types.count + 1u;
     bool all = ph_filter_takes_all(filter);
     uint8_t *accepted = all ? NULL : find_accepted(graph->heap, filter);
-    struct descent d = {
+    struct walk w = {
         .graph = graph,
         .accepted = accepted,
         .groups = groups,
-        .open = ph_calloc(types, sizeof *d.open),
-        .sums = ph_calloc(types, sizeof *d.sums),
+        .open = ph_calloc(types, sizeof *w.open),
+        .sums = ph_calloc(types, sizeof *w.sums),
     };
-    bool ok = (all || accepted) && d.open && d.sums && descend(&d);
+    bool ok = (all || accepted) && w.open && w.sums && walk(&w);
     free(accepted);
-    free(d.open);
-    ph_array_free(&d.way);
+    free(w.open);
+    ph_array_free(&w.way);
     if (ok)
-        return d.sums;
-    free(d.sums);
+        return w.sums;
+    free(w.sums);
     return NULL;
 }

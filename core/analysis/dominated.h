@@ -11,8 +11,9 @@ struct ph_ids PH_ARRAY_BODY(uint32_t);
 /* The objects with the largest retained sizes, largest first, at most `most` of them (0: all). */
 bool ph_largest_retained(const struct ph_graph *graph, uint64_t most,
                          struct ph_ids *out) PH_MUST_USE;
-/* What a node dominates immediately, the largest retained size first. */
-bool ph_dominated_below(const struct ph_graph *graph, uint32_t node,
+/* The places in the dominator tree of what the node in a place dominates immediately, the largest
+ * retained size first. */
+bool ph_dominated_below(const struct ph_graph *graph, uint32_t place,
                         struct ph_ids *out) PH_MUST_USE;
 /* An object and all that it dominates, the largest retained size first. */
 bool ph_dominated_set(const struct ph_graph *graph, uint32_t id, struct ph_ids *out) PH_MUST_USE;

@@ -40,19 +40,21 @@ static void add(struct search *s, struct ph_suspect suspect)
 
 /* ---- piles ---- */
 
-/* The parts right below a node that are no piles themselves, by type. Yields what they retain. */
-static uint64_t sum_parts(struct search *s, uint32_t node)
+/* The parts right below the node in a place that are no piles themselves, by type. Yields what they
+ * retain. */
+static uint64_t sum_parts(struct search *s, uint32_t place)
 {
     const struct ph_graph *graph = s->graph;
-    const struct ph_edges *below = &graph->dominators.below;
+    const struct ph_dominators *tree = &graph->dominators;
+    uint32_t end = ph_dominators_behind(tree, place);
     uint64_t bytes = 0;
     memset(s->sums, 0, (graph->heap->objects.types.count + 1u) * sizeof *s->sums);
-    for (uint32_t i = below->first[node]; i < below->first[node + 1]; i++) {
-        uint32_t id = below->targets[i];
+    for (uint32_t at = place + 1; at < end; at = ph_dominators_behind(tree, at)) {
+        uint32_t id = tree->order[at];
         if (graph->retained[id] >= s->least)
             continue;
         struct type_sum *sum = &s->sums[graph->heap->type_ids[id]];
-        if (!sum->count++)
+        if (!sum->count++ || id < sum->example)
             sum->example = id;
         sum->bytes = ph_add_saturated(sum->bytes, graph->retained[id]);
         bytes = ph_add_saturated(bytes, graph->retained[id]);
@@ -78,10 +80,11 @@ static void set_parts(const struct search *s, struct ph_suspect *suspect, uint32
     suspect->example = s->sums[type].example;
 }
 
-static void judge(struct search *s, uint32_t id)
+static void judge(struct search *s, uint32_t place)
 {
     const struct ph_graph *graph = s->graph;
-    uint64_t own = ph_heap_sizeof(graph->heap, id), parts = sum_parts(s, id);
+    uint32_t id = graph->dominators.order[place];
+    uint64_t own = ph_heap_sizeof(graph->heap, id), parts = sum_parts(s, place);
     struct ph_suspect suspect = {
         .kind = PH_SUSPECT_PILE,
         .holder = id,
@@ -116,7 +119,7 @@ static bool is_common(const struct ph_type *type)
 static void judge_groups(struct search *s)
 {
     const struct ph_objects *objects = &s->graph->heap->objects;
-    sum_parts(s, s->graph->root);
+    sum_parts(s, 0); /* the root's */
     for (uint32_t t = 0; t < objects->types.count; t++) {
         if (s->sums[t].bytes < percent_of(s, LEAST_GROUP) || s->sums[t].count < LEAST_MEMBERS ||
             is_common(objects->types.items[t]))
@@ -204,11 +207,11 @@ enum ph_status ph_suspects_find(struct ph_graph *graph, const struct ph_host *ho
     s.least = percent_of(&s, LEAST_PILE);
     s.sums = ph_calloc(graph->heap->objects.types.count + 1u, sizeof *s.sums);
     s.failed = !s.sums;
-    for (uint32_t id = 0; !s.failed && !status && id < graph->root; id++) {
-        if (id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
+    for (uint32_t place = 1; !s.failed && !status && place < graph->dominators.reached; place++) {
+        if (place % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             status = PH_INTERRUPTED;
-        if (graph->retained[id] >= s.least)
-            judge(&s, id);
+        if (graph->retained[graph->dominators.order[place]] >= s.least)
+            judge(&s, place);
     }
     if (!s.failed && !status) {
         judge_groups(&s);

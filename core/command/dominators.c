@@ -32,7 +32,7 @@ static unsigned object_row(void *ctx, uint64_t i, struct ph_value *values)
     ph_str_clear(&r->summary);
     ph_heap_summary(heap, id, SUMMARY_CHARS, &r->summary);
     values[0] = ph_value_bytes(graph->retained[id]);
-    values[1] = ph_value_count(graph->retained_objects[id]);
+    values[1] = ph_value_count(graph->dominators.size[id]);
     values[2] = ph_value_bytes(ph_heap_sizeof(heap, id));
     values[3] = ph_value_addr(heap->addresses[id]);
     values[4] = ph_value_text(ph_heap_type(heap, id)->name);
@@ -93,12 +93,12 @@ static void write_head(struct ph_doc *doc, const struct ph_graph *graph, uint32_
     ph_doc_addr(doc, "address", NULL, heap->addresses[id]);
     ph_doc_text(doc, "type", NULL, ph_heap_type(heap, id)->name);
     ph_doc_bytes(doc, "retained", NULL, graph->retained[id]);
-    ph_doc_count(doc, "objects", NULL, graph->retained_objects[id]);
+    ph_doc_count(doc, "objects", NULL, graph->dominators.size[id]);
     ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", heap->addresses[id], ph_heap_type(heap, id)->name,
                 ph_str_text(&summary));
     ph_doc_line(doc, "keeps alive %s in %s objects, itself included",
                 ph_format_bytes(bytes, graph->retained[id]),
-                ph_format_count(count, graph->retained_objects[id]));
+                ph_format_count(count, graph->dominators.size[id]));
     if (above < graph->root) {
         ph_doc_addr(doc, "dominator", NULL, heap->addresses[above]);
         ph_doc_line(doc, "and is itself kept alive by 0x%" PRIx64 " (%s) alone",
@@ -111,18 +111,18 @@ static void write_head(struct ph_doc *doc, const struct ph_graph *graph, uint32_
 }
 
 struct waiting {
-    uint32_t id;
+    uint32_t place; /* in the dominator tree */
     uint8_t depth;
 };
 struct waiting_list PH_ARRAY_BODY(struct waiting);
 
-/* Add the nodes below one to those that wait, the largest last and so the next, at most `limit` of
- * them. */
-static bool wait_below(const struct ph_graph *graph, uint32_t node, uint8_t depth, uint64_t limit,
+/* Add the nodes below the one in a place to those that wait, the largest last and so the next, at
+ * most `limit` of them. */
+static bool wait_below(const struct ph_graph *graph, uint32_t place, uint8_t depth, uint64_t limit,
                        struct waiting_list *waiting)
 {
     struct ph_ids below;
-    bool ok = ph_dominated_below(graph, node, &below);
+    bool ok = ph_dominated_below(graph, place, &below);
     for (uint32_t i = below.count; ok && i-- > 0;) {
         if (!limit || i < limit)
             ok = ph_array_push(waiting, ((struct waiting){below.items[i], depth}));
@@ -132,15 +132,16 @@ static bool wait_below(const struct ph_graph *graph, uint32_t node, uint8_t dept
 }
 
 /* The tree in preorder, without recursion: those that wait are on a stack. */
-static bool grow_tree(struct rows *r, uint32_t top, uint64_t depth, uint64_t limit)
+static bool grow_tree(struct rows *r, uint32_t place, uint64_t depth, uint64_t limit)
 {
+    const struct ph_dominators *tree = &r->graph->dominators;
     struct waiting_list waiting = {0};
-    bool ok = wait_below(r->graph, top, 0, limit, &waiting);
+    bool ok = wait_below(r->graph, place, 0, limit, &waiting);
     while (ok && waiting.count) {
         struct waiting w = waiting.items[--waiting.count];
-        ok = ph_array_push(&r->ids, w.id) && ph_array_push(&r->depths, w.depth) &&
+        ok = ph_array_push(&r->ids, tree->order[w.place]) && ph_array_push(&r->depths, w.depth) &&
              (w.depth + 1u >= depth ||
-              wait_below(r->graph, w.id, (uint8_t)(w.depth + 1), limit, &waiting));
+              wait_below(r->graph, w.place, (uint8_t)(w.depth + 1), limit, &waiting));
     }
     ph_array_free(&waiting);
     return ok;
@@ -150,10 +151,14 @@ static enum ph_status write_below(struct ph_doc *doc, struct rows *r,
                                   const struct ph_invocation *inv, uint32_t id)
 {
     const struct ph_graph *graph = r->graph;
-    uint64_t count = ph_edges_count(&graph->dominators.below, id);
+    const struct ph_dominators *tree = &graph->dominators;
+    const uint32_t place = ph_dominators_place(tree, id), end = ph_dominators_behind(tree, place);
+    uint64_t count = 0;
+    for (uint32_t at = place + 1; at < end; at = ph_dominators_behind(tree, at))
+        count++;
     uint64_t depth = inv->options.given & PH_TAKES(depth) ? inv->options.depth : 1;
     uint64_t limit = ph_rows_shown(inv, UINT64_MAX);
-    if (!grow_tree(r, id, depth < MOST_DEPTH ? depth : MOST_DEPTH, limit == UINT64_MAX ? 0 : limit))
+    if (!grow_tree(r, place, depth < MOST_DEPTH ? depth : MOST_DEPTH, limit == UINT64_MAX ? 0 : limit))
         return PH_NO_MEMORY;
     write_head(doc, graph, id);
     write_rows(doc, r, r->ids.count);
@@ -207,7 +212,7 @@ static unsigned holder_row(void *ctx, uint64_t i, struct ph_value *values)
     values[0] = ph_value_count(h->count);
     values[1] = ph_value_bytes(h->bytes);
     values[2] = is_object ? ph_value_bytes(graph->retained[h->node]) : ph_value_null();
-    values[3] = is_object ? ph_value_count(graph->retained_objects[h->node]) : ph_value_null();
+    values[3] = is_object ? ph_value_count(graph->dominators.size[h->node]) : ph_value_null();
     values[4] = is_object ? ph_value_addr(graph->heap->addresses[h->node]) : ph_value_null();
     values[5] =
         is_object ? ph_value_text(ph_heap_type(graph->heap, h->node)->name) : ph_value_null();

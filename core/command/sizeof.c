@@ -52,7 +52,7 @@ static void write_size(struct ph_doc *doc, const struct ph_graph *graph, uint32_
     ph_doc_bytes(doc, "deep", "Deep", deep->total.bytes);
     ph_doc_count(doc, "deep_objects", "Objects", (int64_t)deep->total.count);
     ph_doc_bytes(doc, "retained", "Retained", graph->retained[id]);
-    ph_doc_count(doc, "retained_objects", NULL, graph->retained_objects[id]);
+    ph_doc_count(doc, "retained_objects", NULL, graph->dominators.size[id]);
     ph_doc_line(doc, "%s", "");
     if (deep->types.count)
         qsort(deep->types.items, deep->types.count, sizeof *deep->types.items, by_bytes);

@@ -23,7 +23,8 @@ struct search {
     uint32_t *semi;      /* semidominator */
     uint32_t *label;     /* of the way up to the ancestor, the node with the least semidominator */
     uint32_t *immediate; /* immediate dominator; in the place of the ancestors */
-    uint32_t *stack;
+    struct ph_nodes way; /* that is being shortened */
+    bool failed;
 };
 
 /* Set apart the nodes that hang; and how many are left. */
@@ -41,11 +42,9 @@ static uint32_t set_apart(struct search *s)
 
 static bool allocate(struct search *s)
 {
-    size_t nodes = (size_t)s->out->node_count + 1;
-    uint32_t **const arrays[] = {&s->parent, &s->ancestor, &s->semi, &s->label, &s->stack};
-    s->order = ph_malloc(nodes * sizeof *s->order);
-    s->number = ph_malloc(nodes * sizeof *s->number);
-    if (!s->order || !s->number)
+    uint32_t **const arrays[] = {&s->order, &s->parent, &s->ancestor, &s->semi, &s->label};
+    s->number = ph_malloc(((size_t)s->out->node_count + 1) * sizeof *s->number);
+    if (!s->number)
         return false;
     size_t searched = (size_t)set_apart(s) + 1;
     bool ok = true;
@@ -63,8 +62,8 @@ static void release_ways(struct search *s)
     free(s->parent);
     free(s->semi);
     free(s->label);
-    free(s->stack);
-    s->parent = s->semi = s->label = s->stack = NULL;
+    ph_array_free(&s->way);
+    s->parent = s->semi = s->label = NULL;
 }
 
 static bool interrupted(const struct search *s, uint32_t handled)
@@ -81,17 +80,17 @@ static void visit(struct search *s, uint32_t node, uint32_t parent)
     s->semi[n] = s->out->first[node];
 }
 
-/* Number what the root reaches, depth first. The stack holds numbers; how far each one's edges were
- * followed is kept in semi, which nobody needs yet. */
+/* Number what the root reaches, depth first. How far each one's edges were followed is kept in
+ * semi, which nobody needs yet. */
 static bool number_nodes(struct search *s)
 {
-    uint32_t depth = 0;
+    uint32_t n = 0;
     visit(s, s->root, 0);
-    s->stack[depth++] = 0;
-    while (depth) {
-        uint32_t n = s->stack[depth - 1];
+    for (;;) {
         if (s->semi[n] == s->out->first[s->order[n] + 1]) {
-            depth--;
+            if (n == 0)
+                return true;
+            n = s->parent[n];
             continue;
         }
         uint32_t target = s->out->targets[s->semi[n]++];
@@ -99,24 +98,27 @@ static bool number_nodes(struct search *s)
             continue;
         if (interrupted(s, s->reached))
             return false;
-        s->stack[depth++] = s->reached;
         visit(s, target, n);
+        n = s->reached - 1;
     }
-    return true;
 }
 
 /* Of the way from `at` up to where the nodes are not handled yet (below `limit`), the node with the
  * least semidominator. The way is shortened for the next one who asks. */
 static uint32_t least_on_way(struct search *s, uint32_t at, uint32_t limit)
 {
-    uint32_t depth = 0;
     if (s->ancestor[at] < limit)
         return s->label[at];
-    for (uint32_t n = at; s->ancestor[n] >= limit; n = s->ancestor[n])
-        s->stack[depth++] = n;
-    uint32_t above = s->ancestor[s->stack[depth - 1]];
-    while (depth--) {
-        uint32_t n = s->stack[depth];
+    s->way.count = 0;
+    for (uint32_t n = at; s->ancestor[n] >= limit; n = s->ancestor[n]) {
+        if (!ph_array_push(&s->way, n)) {
+            s->failed = true;
+            return at;
+        }
+    }
+    uint32_t above = s->ancestor[s->way.items[s->way.count - 1]];
+    while (s->way.count) {
+        uint32_t n = s->way.items[--s->way.count];
         if (s->semi[s->label[above]] < s->semi[s->label[n]])
             s->label[n] = s->label[above];
         s->ancestor[n] = s->ancestor[above];
@@ -142,7 +144,7 @@ static bool find_semidominators(struct search *s)
                 least = semi;
         }
         s->semi[n] = least;
-        if (interrupted(s, n))
+        if (s->failed || interrupted(s, n))
             return false;
         if (n % NODES_A_LOOK == 0)
             ph_host_progress(s->host, "finding dominators",
@@ -167,44 +169,83 @@ static bool find_immediate(struct search *s)
     return true;
 }
 
-/* The node above this one. Those that hang come last in the order. */
-static uint32_t find_above(struct search *s, uint32_t node)
+/* Put in place of each node's number the node above it. */
+static uint32_t *take_immediate(struct search *s)
 {
-    uint32_t number = s->number[node];
-    if (number == HANGS) {
-        uint32_t source = s->in->targets[s->in->first[node]];
-        if (s->number[source] == PH_NO_NODE)
-            return PH_NO_NODE;
-        s->order[s->reached++] = node;
-        return source;
+    uint32_t *above = s->number;
+    for (uint32_t node = 0; node < s->out->node_count; node++) {
+        if (above[node] == HANGS) {
+            uint32_t source = s->in->targets[s->in->first[node]];
+            /* Whether it is handled already or not, this tells what is not reached. */
+            bool reached = source == s->root || above[source] != PH_NO_NODE;
+            above[node] = reached ? source : PH_NO_NODE;
+        } else if (node == s->root) {
+            above[node] = PH_NO_NODE;
+        } else if (above[node] != PH_NO_NODE) {
+            above[node] = s->order[s->immediate[above[node]]];
+        }
     }
-    return number == PH_NO_NODE || number == 0 ? PH_NO_NODE : s->order[s->immediate[number]];
+    s->number = NULL;
+    return above;
+}
+
+/* Those that hang are in no order of the search. */
+static bool hangs(const struct search *s, const struct ph_dominators *d, uint32_t node)
+{
+    return d->immediate[node] != PH_NO_NODE && ph_edges_count(s->out, node) == 0 &&
+           ph_edges_count(s->in, node) == 1;
+}
+
+static void count_dominated(const struct search *s, struct ph_dominators *d)
+{
+    d->reached = s->reached;
+    for (uint32_t n = 0; n < s->reached; n++)
+        d->size[s->order[n]] = 1;
+    for (uint32_t node = 0; node < s->out->node_count; node++) {
+        if (!hangs(s, d, node))
+            continue;
+        d->size[node] = 1;
+        d->size[d->immediate[node]]++;
+        d->reached++;
+    }
+    for (uint32_t n = s->reached; n-- > 1;)
+        d->size[d->immediate[s->order[n]]] += d->size[s->order[n]];
+}
+
+/* Give each node the next place that is free behind the one above it. */
+static void place_nodes(const struct search *s, struct ph_dominators *d, uint32_t *free_place)
+{
+    d->order[0] = s->root;
+    free_place[s->root] = 1;
+    for (uint32_t n = 1; n < s->reached; n++) {
+        uint32_t node = s->order[n], *next = &free_place[d->immediate[node]];
+        d->order[*next] = node;
+        free_place[node] = *next + 1;
+        *next += d->size[node];
+    }
+    for (uint32_t node = 0; node < s->out->node_count; node++) {
+        if (hangs(s, d, node))
+            d->order[free_place[d->immediate[node]]++] = node;
+    }
 }
 
 static bool make_tree(struct search *s, struct ph_dominators *out)
 {
-    uint32_t nodes = s->out->node_count;
-    out->immediate = ph_malloc(((size_t)nodes + 1) * sizeof *out->immediate);
-    out->below.node_count = nodes;
-    out->below.first = ph_calloc((size_t)nodes + 2, sizeof *out->below.first);
-    out->below.targets = ph_malloc(((size_t)nodes + 1) * sizeof *out->below.targets);
-    if (!out->immediate || !out->below.first || !out->below.targets)
+    size_t nodes = (size_t)s->out->node_count + 1;
+    out->immediate = take_immediate(s);
+    free(s->ancestor);
+    s->ancestor = s->immediate = NULL;
+    out->size = ph_calloc(nodes, sizeof *out->size);
+    if (!out->size)
         return false;
-    uint32_t *next = out->below.first + 1;
-    for (uint32_t n = 0; n < nodes; n++) {
-        uint32_t above = find_above(s, n);
-        out->immediate[n] = above;
-        if (above != PH_NO_NODE)
-            next[above + 1]++;
-    }
-    for (uint32_t n = 0; n < nodes; n++)
-        next[n + 1] += next[n];
-    for (uint32_t n = 0; n < nodes; n++) {
-        if (out->immediate[n] != PH_NO_NODE)
-            out->below.targets[next[out->immediate[n]]++] = n;
-    }
-    out->reached = s->reached;
-    return true;
+    count_dominated(s, out);
+    uint32_t *free_place = ph_malloc(nodes * sizeof *free_place);
+    out->order = ph_malloc(((size_t)out->reached + 1) * sizeof *out->order);
+    bool ok = free_place && out->order;
+    if (ok)
+        place_nodes(s, out, free_place);
+    free(free_place);
+    return ok;
 }
 
 enum ph_status ph_dominators_find(const struct ph_edges *out_edges, const struct ph_edges *in_edges,
@@ -215,14 +256,15 @@ enum ph_status ph_dominators_find(const struct ph_edges *out_edges, const struct
     enum ph_status status = PH_NO_MEMORY;
     *out = (struct ph_dominators){0};
     if (allocate(&s)) {
-        status = PH_INTERRUPTED;
-        if (number_nodes(&s) && find_semidominators(&s) && find_immediate(&s)) {
-            release_ways(&s);
-            status = make_tree(&s, out) ? PH_OK : PH_NO_MEMORY;
-        }
+        bool found = number_nodes(&s) && find_semidominators(&s) && find_immediate(&s);
+        release_ways(&s);
+        if (!found)
+            status = s.failed ? PH_NO_MEMORY : PH_INTERRUPTED;
+        else if (make_tree(&s, out))
+            status = PH_OK;
     }
     release_ways(&s);
-    out->order = s.order;
+    free(s.order);
     free(s.number);
     free(s.ancestor);
     if (status)
@@ -230,10 +272,18 @@ enum ph_status ph_dominators_find(const struct ph_edges *out_edges, const struct
     return status;
 }
 
+uint32_t ph_dominators_place(const struct ph_dominators *dominators, uint32_t node)
+{
+    uint32_t place = 0;
+    while (dominators->order[place] != node)
+        place++;
+    return place;
+}
+
 void ph_dominators_free(struct ph_dominators *dominators)
 {
     free(dominators->order);
     free(dominators->immediate);
-    ph_edges_free(&dominators->below);
+    free(dominators->size);
     *dominators = (struct ph_dominators){0};
 }

@@ -9,13 +9,23 @@
 
 struct ph_host;
 
-/* The dominator tree. */
+/* The dominator tree. A node's place is where it stands in `order`: all that it dominates comes
+ * right behind it, so that a row of places is a part of the tree. */
 struct ph_dominators {
-    uint32_t reached;      /* nodes that the root reaches, itself included */
-    uint32_t *order;       /* those nodes in preorder of a search: a node follows its dominators */
-    uint32_t *immediate;   /* by node; PH_NO_NODE for the root and for what it does not reach */
-    struct ph_edges below; /* the nodes that each dominates immediately, ascending */
+    uint32_t reached;    /* nodes that the root reaches, itself included */
+    uint32_t *order;     /* those nodes, each one followed by all that it dominates */
+    uint32_t *immediate; /* by node; PH_NO_NODE for the root and for what it does not reach */
+    uint32_t *size;      /* by node: how many it dominates, itself included; 0 if not reached */
 };
+
+/* The place behind all that the node in a place dominates. What it dominates immediately is in
+ * place + 1, and then each time behind that one, up to there. */
+static inline uint32_t ph_dominators_behind(const struct ph_dominators *d, uint32_t place)
+{
+    return place + d->size[d->order[place]];
+}
+/* The place of a node that is reached. Linear. */
+uint32_t ph_dominators_place(const struct ph_dominators *dominators, uint32_t node);
 
 /* `in` is `out` reversed. Semi-NCA (Georgiadis, 2005), without recursion; in practice linear.
  * PH_INTERRUPTED where the host asks to stop, PH_NO_MEMORY; *out is then empty. */

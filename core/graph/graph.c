@@ -39,6 +39,7 @@ struct builder {
     struct ph_graph *graph;
     struct ph_heap *heap;
     const struct ph_host *host;
+    uint32_t *found; /* by object: references found that are part of its reference count */
     struct piece *pieces;
     PH_ARRAY(uint32_t) targets; /* as in graph->out, NOT_AN_EDGE among them */
     PH_ARRAY(struct doubt) doubts;
@@ -51,6 +52,15 @@ struct builder {
 static bool holds(unsigned flags)
 {
     return (flags & PH_REF_STRONG) && !(flags & PH_REF_BORROWED);
+}
+
+/* References that the object's count shows and that were not found so far; 0 where it is immortal.
+ */
+static uint64_t count_native(const struct builder *b, uint32_t id)
+{
+    int64_t count;
+    bool counts = ph_heap_refcount(b->heap, id, &count) && count > 0;
+    return counts && (uint64_t)count > b->found[id] ? (uint64_t)count - b->found[id] : 0;
 }
 
 /* ---- edges ---- */
@@ -97,7 +107,7 @@ static void count_piece(void *ctx, uint32_t first, uint32_t end)
     (void)end;
     for (uint32_t i = 0; i < p->counts.count; i++) {
         if (p->counts.items[i])
-            __atomic_fetch_add(&b->graph->found[p->targets.items[i]], 1, __ATOMIC_RELAXED);
+            __atomic_fetch_add(&b->found[p->targets.items[i]], 1, __ATOMIC_RELAXED);
     }
     ph_array_free(&p->counts);
 }
@@ -166,7 +176,7 @@ static void see_root(void *ctx, const struct ph_root *root, ph_addr address, str
         .target = target, .flags = flags, .label = label, .root = *root};
     bool is_stale = flags & PH_REF_STALE;
     if (!(flags & (PH_REF_STALE | PH_REF_SHARED)))
-        b->graph->found[target]++;
+        b->found[target]++;
     if ((is_stale && !ph_array_push(&b->doubts, ((struct doubt){b->graph->roots.count, true}))) ||
         !ph_array_push(&b->graph->roots, reference))
         b->failed = true;
@@ -187,7 +197,7 @@ static void drop_interned(struct builder *b)
         if (!ph_heap_open(b->heap, target, &o) ||
             !ph_str_object_is_interned_mortal(&b->heap->objects, &o))
             continue;
-        b->graph->found[target]--;
+        b->found[target]--;
         b->targets.items[i] = NOT_AN_EDGE;
     }
 }
@@ -199,8 +209,8 @@ static void settle_doubts(struct builder *b)
         struct doubt d = b->doubts.items[i];
         uint32_t *target =
             d.is_root ? &graph->roots.items[d.place].target : &b->targets.items[d.place];
-        if (ph_graph_native(graph, *target))
-            graph->found[*target]++;
+        if (count_native(b, *target))
+            b->found[*target]++;
         else
             *target = NOT_AN_EDGE;
     }
@@ -217,7 +227,7 @@ static void add_data_root(struct builder *b, const char *label, const char *modu
         .label = {PH_LABEL_NOTE, (uint64_t)(uintptr_t)label},
         .root = {.kind = PH_ROOT_DATA, .address = place, .name = module},
     };
-    b->graph->found[target]++;
+    b->found[target]++;
     if (!ph_array_push(&b->graph->roots, reference))
         b->failed = true;
 }
@@ -226,7 +236,7 @@ static void add_data_root(struct builder *b, const char *label, const char *modu
 static uint32_t unexplained(const struct builder *b, ph_addr address)
 {
     uint32_t id = address ? ph_heap_find(b->heap, address) : PH_NO_OBJECT;
-    return id != PH_NO_OBJECT && ph_graph_native(b->graph, id) ? id : PH_NO_OBJECT;
+    return id != PH_NO_OBJECT && count_native(b, id) ? id : PH_NO_OBJECT;
 }
 
 /* Whether what lies at `other` is of an object's kind: of its type, or a free block of its size. */
@@ -376,7 +386,7 @@ static void search_modules(struct builder *b)
     size_t module_count, region_count;
     const struct ph_module *modules = ph_target_modules(target, &module_count);
     const struct ph_region *regions = ph_target_regions(target, &region_count);
-    if (b->interned.keys && ph_graph_native(b->graph, b->interned.id))
+    if (b->interned.keys && count_native(b, b->interned.id))
         add_data_root(b, "interned strings", "the interpreter", 0, b->interned.id);
     find_state(b);
     for (size_t m = 0; m < module_count; m++) {
@@ -453,7 +463,7 @@ static void find_rooted_piece(void *ctx, uint32_t first, uint32_t end)
             continue;
         if (!ph_object_refcount(&b->heap->objects, &o, &count))
             graph->rooted[id] |= PH_ROOTED_IMMORTAL;
-        else if (count > 0 && (uint64_t)count > graph->found[id])
+        else if (count > 0 && (uint64_t)count > b->found[id])
             graph->rooted[id] |= PH_ROOTED_NATIVE;
     }
 }
@@ -552,7 +562,12 @@ static enum ph_status add_root_row(struct builder *b)
     for (uint32_t id = 0; id < b->heap->count; id++) {
         if (graph->rooted[id])
             add_root_edge(b, id);
+        if ((graph->rooted[id] & PH_ROOTED_NATIVE) &&
+            !ph_array_push(&graph->natives, ((struct ph_native){id, count_native(b, id)})))
+            b->failed = true;
     }
+    free(b->found);
+    b->found = NULL;
     status = b->failed ? PH_NO_MEMORY : mark_alive(b);
     if (!status)
         status = root_garbage(b);
@@ -564,21 +579,22 @@ static enum ph_status add_root_row(struct builder *b)
 
 /* ---- all of it ---- */
 
-static bool allocate(struct ph_graph *graph)
+static bool allocate(struct builder *b)
 {
+    struct ph_graph *graph = b->graph;
     size_t count = graph->heap->count;
     graph->out.node_count = graph->root + 1;
     graph->out.first = ph_calloc(count + 2, sizeof *graph->out.first);
     graph->rooted = ph_calloc(count + 1, 1);
     graph->alive = ph_calloc(count + 1, 1);
-    graph->found = ph_calloc(count + 1, sizeof *graph->found);
-    return graph->out.first && graph->rooted && graph->alive && graph->found;
+    b->found = ph_calloc(count + 1, sizeof *b->found);
+    return graph->out.first && graph->rooted && graph->alive && b->found;
 }
 
 static enum ph_status build(struct builder *b)
 {
     struct ph_graph *graph = b->graph;
-    if (!allocate(graph))
+    if (!allocate(b))
         return PH_NO_MEMORY;
     enum ph_status status = find_edges(b);
     if (status)
@@ -613,6 +629,7 @@ enum ph_status ph_graph_build(struct ph_heap *heap, const struct ph_host *host,
     enum ph_status status = build(&b);
     ph_host_progress(host, NULL, 0);
     free(b.targets.items);
+    free(b.found);
     ph_array_free(&b.doubts);
     if (status) {
         ph_graph_destroy(b.graph);
@@ -632,9 +649,8 @@ void ph_graph_destroy(struct ph_graph *graph)
     ph_dominators_free(&graph->dominators);
     free(graph->rooted);
     free(graph->alive);
-    free(graph->found);
+    ph_array_free(&graph->natives);
     free(graph->retained);
-    free(graph->retained_objects);
     free(graph);
 }
 
@@ -643,18 +659,16 @@ void ph_graph_destroy(struct ph_graph *graph)
 static enum ph_status add_up(struct ph_graph *graph, const struct ph_host *host)
 {
     struct ph_heap *heap = graph->heap;
+    const struct ph_dominators *tree = &graph->dominators;
     for (uint32_t id = 0; id < heap->count; id++) {
         if (id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             return PH_INTERRUPTED;
         graph->retained[id] = ph_heap_sizeof(heap, id);
-        graph->retained_objects[id] = 1;
     }
     /* Last in the order, and so below all others, first. */
-    for (uint32_t n = graph->dominators.reached; n-- > 1;) {
-        uint32_t node = graph->dominators.order[n];
-        uint32_t above = graph->dominators.immediate[node];
+    for (uint32_t place = tree->reached; place-- > 1;) {
+        uint32_t node = tree->order[place], above = tree->immediate[node];
         graph->retained[above] = ph_add_saturated(graph->retained[above], graph->retained[node]);
-        graph->retained_objects[above] += graph->retained_objects[node];
     }
     return PH_OK;
 }
@@ -672,16 +686,13 @@ enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *ho
         status = ph_heap_measure(graph->heap, false, host, NULL);
     if (!status) {
         graph->retained = ph_calloc(nodes, sizeof *graph->retained);
-        graph->retained_objects = ph_calloc(nodes, sizeof *graph->retained_objects);
-        status = graph->retained && graph->retained_objects ? add_up(graph, host) : PH_NO_MEMORY;
+        status = graph->retained ? add_up(graph, host) : PH_NO_MEMORY;
     }
     ph_host_progress(host, NULL, 0);
     if (!status)
         return PH_OK;
     free(graph->retained);
-    free(graph->retained_objects);
     graph->retained = NULL;
-    graph->retained_objects = NULL;
     ph_dominators_free(&graph->dominators);
     return fail(err, status);
 }
@@ -690,9 +701,16 @@ enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *ho
 
 uint64_t ph_graph_native(const struct ph_graph *graph, uint32_t id)
 {
-    int64_t count;
-    bool counts = ph_heap_refcount(graph->heap, id, &count) && count > 0;
-    return counts && (uint64_t)count > graph->found[id] ? (uint64_t)count - graph->found[id] : 0;
+    uint32_t low = 0, high = graph->natives.count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (graph->natives.items[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool found = low < graph->natives.count && graph->natives.items[low].id == id;
+    return found ? graph->natives.items[low].references : 0;
 }
 
 uint32_t ph_graph_first_root(const struct ph_graph *graph, uint32_t id)

@@ -41,6 +41,12 @@ struct ph_root_reference {
     struct ph_root root;
 };
 
+/* References that an object's count shows and that were not found. */
+struct ph_native {
+    uint32_t id;
+    uint64_t references;
+};
+
 struct ph_graph {
     struct ph_heap *heap; /* borrowed */
     uint32_t root;        /* the node above all roots; equals heap->count */
@@ -49,12 +55,11 @@ struct ph_graph {
     PH_ARRAY(struct ph_root_reference) roots; /* by target, ascending */
     uint8_t *rooted;                          /* enum ph_rooted, by object; 0: by objects alone */
     uint8_t *alive;                           /* enum ph_alive, by object */
-    uint32_t *found; /* by object: references found that are part of its reference count */
+    PH_ARRAY(struct ph_native) natives; /* by id, ascending */
 
     /* After ph_graph_measure(); by node. */
-    struct ph_dominators dominators;
-    uint64_t *retained;         /* bytes of sys.getsizeof that would go with it, its own included */
-    uint32_t *retained_objects; /* how many objects these are of, itself included */
+    struct ph_dominators dominators; /* its sizes: how many objects would go with it */
+    uint64_t *retained;              /* their bytes of sys.getsizeof, its own included */
 };
 
 /* Edges, roots and what counts leave unexplained. *out is owned by the caller; heap is borrowed.

@@ -6,7 +6,7 @@ enum {
     MEASURED_AT_ONCE = 1 << 12,
     CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
 };
-#define NOT_MEASURED UINT32_MAX
+#define NOT_MEASURED UINT16_MAX
 
 void ph_heap_destroy(struct ph_heap *heap)
 {
@@ -239,12 +239,13 @@ enum ph_status ph_heap_share(struct ph_heap *heap, const struct ph_sharing *shar
 /* What is to be found in one pass, for each object is fetched once; NULL: it is not. */
 struct measuring {
     struct ph_heap *heap;
-    uint32_t *sizes, *allocations;
+    uint16_t *sizes, *allocations;
 };
 
-static uint32_t measured(uint64_t bytes)
+/* The few that are larger are looked at again whenever somebody asks. */
+static uint16_t measured(uint64_t bytes)
 {
-    return bytes < NOT_MEASURED ? (uint32_t)bytes : NOT_MEASURED;
+    return bytes < NOT_MEASURED ? (uint16_t)bytes : NOT_MEASURED;
 }
 
 static void measure(void *ctx, uint32_t first, uint32_t end)
@@ -266,7 +267,7 @@ enum ph_status ph_heap_measure(struct ph_heap *heap, bool with_allocated,
 {
     struct measuring m = {.heap = heap};
     const struct ph_sharing sharing = {.piece_ids = MEASURED_AT_ONCE, .work = measure, .ctx = &m};
-    const size_t bytes = (size_t)heap->count * sizeof(uint32_t);
+    const size_t bytes = (size_t)heap->count * sizeof(uint16_t);
     bool sizes = !heap->sizes, allocations = with_allocated && !heap->allocations;
     if (!sizes && !allocations)
         return PH_OK;

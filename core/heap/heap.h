@@ -63,7 +63,7 @@ struct ph_heap {
     uint8_t *flags;                    /* enum ph_object_flags */
     struct ph_group *groups;           /* by the blocks' numbers of groups */
     uint32_t offsets[PH_HEADER_FORMS]; /* of an object in its block, by form */
-    uint32_t *sizes, *allocations;     /* see ph_heap_measure(); NULL before */
+    uint16_t *sizes, *allocations;     /* see ph_heap_measure(); NULL before */
     struct ph_leads *leads;            /* by piece of the ids; NULL before they were noted */
     struct ph_watch watch;             /* as the snapshot was built for */
     struct ph_map outside;             /* address -> id of objects outside the blocks */

@@ -49,7 +49,7 @@ static uint32_t choose(const struct ph_graph *graph, uint32_t i)
     uint32_t id = (uint32_t)(((uint64_t)i * 2654435761u) % graph->root);
     for (uint32_t n = 0; i % 2 && n < graph->root; n++) {
         uint32_t at = (id + n) % graph->root;
-        if (graph->retained_objects[at] > 10)
+        if (graph->dominators.size[at] > 10)
             return at;
     }
     return id;
@@ -64,12 +64,12 @@ static int check(struct ph_graph *graph, uint32_t count)
         uint64_t objects, bytes;
         uint32_t id = choose(graph, i);
         measure(&s, id, &objects, &bytes);
-        if (objects == graph->retained_objects[id] && bytes == graph->retained[id])
+        if (objects == graph->dominators.size[id] && bytes == graph->retained[id])
             continue;
         printf("0x%" PRIx64 " %s: retained %" PRIu64 " in %" PRIu32 ", by search %" PRIu64
                " in %" PRIu64 "\n",
                graph->heap->addresses[id], ph_heap_type(graph->heap, id)->name, graph->retained[id],
-               graph->retained_objects[id], bytes, objects);
+               graph->dominators.size[id], bytes, objects);
         wrong++;
     }
     if (!wrong)

@@ -92,20 +92,20 @@ static void check_dominators(const struct graph *g, uint32_t root)
                 assert_int_equal(dominates(&d, without, n), !rest[n]);
         }
     }
-    /* The order is of all that is reached, and nobody comes before the one above. */
+    /* The order is of all that is reached, and behind each is what it dominates, and only that. */
     uint8_t seen[MOST_NODES] = {0};
-    for (uint32_t i = 0; i < d.reached; i++) {
-        uint32_t node = d.order[i];
+    for (uint32_t place = 0; place < d.reached; place++) {
+        uint32_t node = d.order[place], end = ph_dominators_behind(&d, place);
         assert_false(seen[node]);
         seen[node] = 1;
-        assert_true(node == root || seen[d.immediate[node]]);
+        assert_int_equal(ph_dominators_place(&d, node), place);
+        for (uint32_t other = 0; other < d.reached; other++)
+            assert_int_equal(dominates(&d, node, d.order[other]), other >= place && other < end);
+        for (uint32_t at = place + 1; at < end; at = ph_dominators_behind(&d, at))
+            assert_int_equal(d.immediate[d.order[at]], node);
     }
-    uint32_t hung = 0;
-    for (uint32_t n = 0; n < edges->node_count; n++) {
-        for (uint32_t i = d.below.first[n]; i < d.below.first[n + 1]; i++, hung++)
-            assert_int_equal(d.immediate[d.below.targets[i]], n);
-    }
-    assert_int_equal(hung, reached - 1);
+    for (uint32_t n = 0; n < edges->node_count; n++)
+        assert_int_equal(d.size[n] != 0, all[n]);
     ph_dominators_free(&d);
     ph_edges_free(&in);
 }
