@@ -207,11 +207,15 @@ enum ph_status ph_suspects_find(struct ph_graph *graph, const struct ph_host *ho
     s.least = percent_of(&s, LEAST_PILE);
     s.sums = ph_calloc(graph->heap->objects.types.count + 1u, sizeof *s.sums);
     s.failed = !s.sums;
-    for (uint32_t place = 1; !s.failed && !status && place < graph->dominators.reached; place++) {
-        if (place % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
+    /* What an object dominates retains no more than it does. */
+    uint32_t handled = 0, place = 1;
+    while (!s.failed && !status && place < graph->dominators.reached) {
+        if (++handled % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             status = PH_INTERRUPTED;
         if (graph->retained[graph->dominators.order[place]] >= s.least)
-            judge(&s, place);
+            judge(&s, place++);
+        else
+            place = ph_dominators_behind(&graph->dominators, place);
     }
     if (!s.failed && !status) {
         judge_groups(&s);
