@@ -105,7 +105,7 @@ static void search_piece(void *ctx, uint32_t first, uint32_t end)
 
 /* The references of objects, by ascending source. */
 static enum ph_status search_objects(struct search *s, const struct ph_host *host,
-                                 struct ph_references *out)
+                                     struct ph_references *out)
 {
     const struct ph_sharing sharing = {.piece_ids = PH_LEADS_IDS, .work = search_piece, .ctx = s};
     uint32_t count = s->heap->count / PH_LEADS_IDS + 1;

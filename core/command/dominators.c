@@ -158,7 +158,8 @@ static enum ph_status write_below(struct ph_doc *doc, struct rows *r,
         count++;
     uint64_t depth = inv->options.given & PH_TAKES(depth) ? inv->options.depth : 1;
     uint64_t limit = ph_rows_shown(inv, UINT64_MAX);
-    if (!grow_tree(r, place, depth < MOST_DEPTH ? depth : MOST_DEPTH, limit == UINT64_MAX ? 0 : limit))
+    if (!grow_tree(r, place, depth < MOST_DEPTH ? depth : MOST_DEPTH,
+                   limit == UINT64_MAX ? 0 : limit))
         return PH_NO_MEMORY;
     write_head(doc, graph, id);
     write_rows(doc, r, r->ids.count);

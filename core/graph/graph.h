@@ -55,7 +55,7 @@ struct ph_graph {
     PH_ARRAY(struct ph_root_reference) roots; /* by target, ascending */
     uint8_t *rooted;                          /* enum ph_rooted, by object; 0: by objects alone */
     uint8_t *alive;                           /* enum ph_alive, by object */
-    PH_ARRAY(struct ph_native) natives; /* by id, ascending */
+    PH_ARRAY(struct ph_native) natives;       /* by id, ascending */
 
     /* After ph_graph_measure(); by node. */
     struct ph_dominators dominators; /* its sizes: how many objects would go with it */

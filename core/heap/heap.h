@@ -48,7 +48,7 @@ enum { PH_HEADER_FORMS = 3 };
 /* Which objects refer to an address that somebody will ask about. To note it while all references
  * are followed anyhow spares a search. */
 struct ph_watch {
-    ph_addr target;            /* 0: none */
+    ph_addr target;             /* 0: none */
     PH_ARRAY(uint32_t) holders; /* ids, ascending; each refers to it, perhaps weakly */
 };
 
