@@ -37,6 +37,8 @@ def available_hosts(config):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "minor(*versions): for interpreters of these minor versions of 3 only")
+    config.addinivalue_line("markers", "each_minor: for one interpreter of each minor version")
+    config.addinivalue_line("markers", "last: ends the process that others of its interpreter look at, so it comes after them")
 
 
 def pytest_report_header(config):
@@ -174,6 +176,19 @@ def big(python, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def wasteful(python, tmp_path_factory):
+    process = parked(python, "wasteful.py", tmp_path_factory)
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def wasteful_core(wasteful):
+    """Its end: for tests that are marked as last."""
+    return wasteful.core()
+
+
+@pytest.fixture(scope="session")
 def zoo_core(python, tmp_path_factory):
     core = parked(python, "zoo.py", tmp_path_factory, 40).core()
     yield core
@@ -210,6 +225,8 @@ def pytest_collection_modifyitems(config, items):
         minors = item.get_closest_marker("minor")
         if minors and parameter(item, "python").version[1] not in minors.args:
             return False
+        if item.get_closest_marker("each_minor") and parameter(item, "python") not in of_each_minor:
+            return False
         host = parameter(item, "host", "debugger", "gdb")
         if not isinstance(host, hosts.Host):  # none, or none that was selected
             return True
@@ -218,6 +235,7 @@ def pytest_collection_modifyitems(config, items):
             return host.sees(python)
         return host.sees(python) and python == [p for p in pythons(config) if p.root == python.root][-1]
 
+    of_each_minor = targets.of_each_minor(pythons(config))
     config.hook.pytest_deselected(items=[item for item in items if not possible(item)])
     items[:] = filter(possible, items)
 
@@ -225,6 +243,6 @@ def pytest_collection_modifyitems(config, items):
         python = parameter(item, *PYTHON_PARAMETERS)
         return (python.version, python.name) if hasattr(python, "version") else ()
 
-    items.sort(key=interpreter)
+    items.sort(key=lambda item: (interpreter(item), bool(item.get_closest_marker("last"))))
     for item in items:  # with pytest-xdist's --dist loadgroup: all of one interpreter in one process
         item.add_marker(pytest.mark.xdist_group("-".join(map(str, interpreter(item)))))

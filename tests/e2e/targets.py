@@ -108,6 +108,15 @@ def representatives(pythons):
     return [p for version, p in sorted(kinds.items()) if version in REPRESENTATIONS or version == max(kinds)]
 
 
+def of_each_minor(pythons):
+    """A plain interpreter of each minor version: this machine's own, or else a suite's."""
+    plain = [p for p in pythons if not p.flavours and not p.environment]
+    found = {}
+    for python in sorted(plain, key=lambda p: (bool(p.root), not p.libpython())):
+        found.setdefault(python.version[:2], python)
+    return [found[version] for version in sorted(found)]
+
+
 def of_each_linking(pythons):
     """Those, and this machine's plain interpreters that are all in the executable."""
     static = [p for p in pythons if not p.root and not p.flavours and not p.environment and not p.libpython()

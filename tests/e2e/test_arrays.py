@@ -108,10 +108,9 @@ def test_standard_types(cli, process, tmp_path):
     assert types >= {"bytearray", "array.array", "memoryview", "mmap.mmap", "__main__.Point"}
 
 
-def test_core(cli, python, tmp_path_factory, tmp_path):
-    core = start(python, tmp_path_factory).core()
-    check(cli, core, tmp_path)
-    core.close()
+@pytest.mark.last
+def test_core(cli, process, tmp_path):
+    check(cli, process.core(), tmp_path)
 
 
 # ---- numpy ----
@@ -134,10 +133,9 @@ def test_numpy(cli, numpy_process, tmp_path):
     check_numpy(cli, numpy_process, tmp_path)
 
 
-def test_numpy_core(cli, numpy_python, tmp_path_factory, tmp_path):
-    core = start(numpy_python, tmp_path_factory, "numpy", "pandas").core()
-    check_numpy(cli, core, tmp_path)
-    core.close()
+@pytest.mark.last
+def test_numpy_core(cli, numpy_process, tmp_path):
+    check_numpy(cli, numpy_process.core(), tmp_path)
 
 
 def test_objects_in_arrays(cli, numpy_process, tmp_path):

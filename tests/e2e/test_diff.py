@@ -160,21 +160,21 @@ def test_holders(cli, grown, tmp_path):
 # ---- cores, and snapshots alone ----
 
 
-def test_core_and_two_files(cli, some_python, tmp_path_factory, tmp_path):
-    process = Growing(some_python, "types", tmp_path_factory.mktemp("growing"))
-    save(cli, process, tmp_path / "before", tmp_path)
-    process.go_on()
+@pytest.mark.each_minor
+@pytest.mark.last
+def test_core_and_two_files(cli, grown, tmp_path):
+    process, before = grown
     core = process.core()
     core.before = process.before
-    question = ["diff", str(tmp_path / "before"), "--limit", "0"]
-    document, = ask(cli, core, tmp_path, question)
+    question = ["diff", str(before), "--limit", "0"]
+    document, new, holders = ask(cli, core, tmp_path, question, [*question, "--new"], [*question, "--group-by", "holder"])
     check_types(core, document)
     assert document["same_process"] is True
     save(cli, core, tmp_path / "after", tmp_path)
     os.unlink(core.path)
     nothing = targets.Nothing()
     for more in ([], ["--new"], ["--group-by", "holder"], ["--type", "__main__.*", "--sort", "count"]):
-        line = ["diff", str(tmp_path / "before"), str(tmp_path / "after"), "--limit", "0", *more]
+        line = ["diff", str(before), str(tmp_path / "after"), "--limit", "0", *more]
         outcome = cli.call(nothing, [*line, "--json"])
         assert outcome.status == 0 and outcome.err == "", outcome
         alone = json.loads(outcome.out)
@@ -182,6 +182,9 @@ def test_core_and_two_files(cli, some_python, tmp_path_factory, tmp_path):
             assert (alone["types"], alone["total"]) == (document["types"], document["total"])
         elif more == ["--new"]:
             assert alone["matched"] == document["total"]["new"] and "summary" not in alone["objects"][0]
+            assert [row["address"] for row in alone["objects"]] == [row["address"] for row in new["objects"]]
+        elif "holder" in more:
+            assert alone["holders"] == holders["holders"]
         assert cli.call(nothing, line).out.count("\n") > 5
     core.close()
 
@@ -198,23 +201,21 @@ def test_unchanged(cli, newest_zoo, tmp_path):
     assert {row["type"]: row["bytes"] for row in document["types"]} == dict(sums)
 
 
-def test_two_processes(cli, some_python, newest_python, tmp_path_factory, tmp_path):
+@pytest.mark.each_minor
+def test_two_processes(cli, grown, tmp_path_factory, tmp_path):
     """By name they can be compared, by address not."""
-    first = Growing(some_python, "types", tmp_path_factory.mktemp("growing"))
-    save(cli, first, tmp_path / "first", tmp_path)
-    first.go_on()
-    save(cli, first, tmp_path / "second", tmp_path)
-    first.close()
-    other = Growing(some_python, "types", tmp_path_factory.mktemp("growing"))
+    process, first = grown
+    save(cli, process, tmp_path / "second", tmp_path)
+    other = Growing(process.python, "types", tmp_path_factory.mktemp("growing"))
     other.go_on()
-    document, = ask(cli, other, tmp_path, ["diff", str(tmp_path / "first"), "--limit", "0"])
+    document, = ask(cli, other, tmp_path, ["diff", str(first), "--limit", "0"])
     rows = {row["type"]: row for row in document["types"]}
     assert document["same_process"] is False and all(rows[name]["d_count"] == change for name, change in GROWN.items())
-    assert "new" not in rows["list"] and "not the same process" in cli.call(other, ["diff", str(tmp_path / "first")]).out
+    assert "new" not in rows["list"] and "not the same process" in cli.call(other, ["diff", str(first)]).out
     by_name, = ask(cli, other, tmp_path, ["diff", str(tmp_path / "second"), "--group-by", "holder", "--limit", "0"])
     holders = by_holder(by_name)
     assert all(holders[name]["d_count"] == 0 for name in ("__main__.CACHE", "__main__.SERVER.sessions"))
-    outcome = cli.call(other, ["diff", str(tmp_path / "first"), "--new"])
+    outcome = cli.call(other, ["diff", str(first), "--new"])
     assert outcome.status == 1 and outcome.out == "" and outcome.err.count("\n") == 1 and "same process" in outcome.err
     other.close()
 
@@ -222,15 +223,20 @@ def test_two_processes(cli, some_python, newest_python, tmp_path_factory, tmp_pa
 # ---- by the line that allocated it ----
 
 
-@pytest.mark.parametrize("end", ["live", "core"])
-def test_sites(cli, python, end, tmp_path_factory, tmp_path):
+def test_sites(cli, python, tmp_path_factory, tmp_path):
     """What tracemalloc's own compare_to() says of the two stops."""
     if python.version < (3,):
         pytest.skip("2.7 has no tracemalloc")
     process = Growing(python, "traced", tmp_path_factory.mktemp("growing"))
     save(cli, process, tmp_path / "before", tmp_path)
     process.go_on()
-    target = process.core() if end == "core" else process
+    check_sites(cli, process, tmp_path)
+    core = process.core()
+    check_sites(cli, core, tmp_path)
+    core.close()
+
+
+def check_sites(cli, target, tmp_path):
     lines, files, also, nodes = ask(cli, target, tmp_path, *(
         ["diff", str(tmp_path / "before"), "--limit", "0", *more] for more in
         (["--group-by", "lineno"], ["--group-by", "filename"], ["--group-by", "site"],
@@ -251,7 +257,6 @@ def test_sites(cli, python, end, tmp_path_factory, tmp_path):
     objects, = ask(cli, target, tmp_path, ["diff", str(tmp_path / "before"), "--new", "--type", "__main__.Node",
                                            "--limit", "0"])
     assert objects["matched"] == 740 and all(row["file"].endswith("growing.py") for row in objects["objects"])
-    target.close()
 
 
 def test_where_tracemalloc_is_off(cli, newest_zoo, tmp_path):

@@ -30,13 +30,6 @@ NUMBERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def wasteful(python, tmp_path_factory):
-    process = targets.PythonProcess(python, "wasteful.py", tmp_path_factory.mktemp("wasteful"))
-    yield process
-    process.close()
-
-
 def ask(host, target, directory, lines):
     return [json.loads(answer) for answer in host.run(target, [["find", *line, "--json"] for line in lines], directory)]
 
@@ -86,11 +79,11 @@ def test_attribute(cli, wasteful, tmp_path):
     check_attribute(cli, wasteful, tmp_path)
 
 
-def test_core(cli, some_python, tmp_path_factory, tmp_path):
-    core = targets.PythonProcess(some_python, "wasteful.py", tmp_path_factory.mktemp("wasteful")).core()
-    check_all(cli, core, tmp_path)
-    check_attribute(cli, core, tmp_path)
-    core.close()
+@pytest.mark.each_minor
+@pytest.mark.last
+def test_core(cli, wasteful_core, tmp_path):
+    check_all(cli, wasteful_core, tmp_path)
+    check_attribute(cli, wasteful_core, tmp_path)
 
 
 def test_debuggers(debugger, newest_python, tmp_path_factory, tmp_path):

@@ -9,16 +9,19 @@ import pytest
 import targets
 
 
-@pytest.fixture(scope="module", params=["live", "core"])
-def stacks(request, python, tmp_path_factory):
+@pytest.fixture(scope="module")
+def process(python, tmp_path_factory):
     if python.version < (3, 6):
         pytest.skip("has no coroutines")
-    target = targets.PythonProcess(python, "stacks.py", tmp_path_factory.mktemp("stacks"))
-    if request.param == "core":
-        target = target.core()
-    target.truth  # read while its file is there
-    yield target
-    target.close()
+    process = targets.PythonProcess(python, "stacks.py", tmp_path_factory.mktemp("stacks"))
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="module", params=["live", pytest.param("core", marks=pytest.mark.last)])
+def stacks(request, process):
+    """The process, then the core that it leaves."""
+    return process if request.param == "live" else process.core()
 
 
 @pytest.fixture(scope="module")

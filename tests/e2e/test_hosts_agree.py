@@ -14,7 +14,8 @@ def commands(truth):
              ["find", "--regex", "^[a-z]+_"], ["find", "--attribute", "name"],
              ["verify"], ["layout", "--limit", "0"], ["dominators"], ["dominators", samples[0], "--depth", "3"], ["dominators", samples[7], "--set"],
              ["dominators", "--of", "__main__.Point"], ["top", "--sort", "retained"],
-             ["frames"], ["frames", "--locals", "--limit", "0"], ["suspects"], ["cycles"], ["why", samples[5], "--paths", "3"], ["why", samples[0], "--to", samples[2]],
+             ["frames"], ["frames", "--locals", "--limit", "0"], ["arrays"], ["arrays", "--type", "byte*", "--limit", "0"], ["trace"],
+             ["suspects"], ["cycles"], ["why", samples[5], "--paths", "3"], ["why", samples[0], "--to", samples[2]],
              ["why", "--type", "__main__.*", "--limit", "40"], ["list", "dict"], ["list", "*", "--limit", "300"], ["list", "str", "--limit", "100", "--offset", "50"],
              ["list", "__main__.Poi?t", "--addresses", "--limit", "0"],
              ["sizeof", *samples], ["whatis", inside], ["whatis", "0x10"],
@@ -26,9 +27,19 @@ def commands(truth):
 
 
 @pytest.fixture(scope="module")
-def expected(cli, zoo_target, tmp_path_factory):
+def snapshot(cli, zoo_target, tmp_path_factory):
+    """What the command line saves."""
+    path = tmp_path_factory.mktemp("snapshot") / "zoo"
+    cli.run(zoo_target, [["save", str(path)]], path.parent)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(cli, zoo_target, snapshot, tmp_path_factory):
     """The command line's answers: (commands, bytes)."""
     lines = commands(zoo_target.truth)
+    compared = ["diff", str(snapshot), "--limit", "0"]
+    lines += [compared[:2], [*compared, "--json"], [*compared, "--group-by", "holder", "--json"], [*compared, "--new", "--json"]]
     if isinstance(zoo_target, targets.Core):  # what is resident of a live process changes as hosts look at it
         lines += [["memory"], ["memory", "--by-size-class"], ["memory", "--json"]]
     return lines, cli.run(zoo_target, lines, tmp_path_factory.mktemp("expected"))
@@ -43,6 +54,12 @@ def test_same_bytes(debugger, zoo_target, expected, tmp_path):
             different.append("%s: at byte %d: cli %r, %s %r" % (
                 " ".join(line), at, want[max(0, at - 60):at + 60], debugger.name, got[max(0, at - 60):at + 60]))
     assert not different, "%d of %d differ\n%s" % (len(different), len(lines), "\n".join(different[:10]))
+
+
+def test_same_snapshot(debugger, zoo_target, snapshot, tmp_path):
+    path = tmp_path / "own"
+    debugger.run(zoo_target, [["save", str(path)]], tmp_path)
+    assert path.read_bytes() == snapshot.read_bytes()
 
 
 def test_same_text_on_the_terminal(debugger, zoo_target, cli):

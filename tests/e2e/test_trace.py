@@ -112,10 +112,10 @@ def test_objects(batch, traced, tmp_path):
         assert site["types"] == [{"type": name, "count": 1, "bytes": site["bytes"]}]
 
 
-def test_core(cli, some_python, tmp_path_factory, tmp_path):
-    core = start(some_python, 10, tmp_path_factory).core()
-    check_types(core.truth.data, check_sums(cli, core, tmp_path))
-    core.close()
+@pytest.mark.each_minor
+@pytest.mark.last
+def test_core(cli, traced, tmp_path):
+    check_types(traced.truth.data, check_sums(cli, traced.core(), tmp_path))
 
 
 def test_from_the_start(cli, some_python, tmp_path_factory, tmp_path):
@@ -210,12 +210,17 @@ def test_large_buffers_are_found(cli, newest, tmp_path):
     assert document["sites"][0]["block"] == buffer["block"]
 
 
-def test_hosts_agree(debugger, cli, newest, tmp_path):
+@pytest.fixture(scope="module", params=["live", pytest.param("core", marks=pytest.mark.last)])
+def newest_target(request, newest):
+    return newest if request.param == "live" else newest.core()
+
+
+def test_hosts_agree(debugger, cli, newest, newest_target, tmp_path):
     address = newest.truth.data["objects"][0][0]
     lines = [["trace"], ["trace", "--group-by", "filename"], ["trace", "--group-by", "traceback", "--limit", "100"],
              ["trace", address]]
     lines += [line + ["--json"] for line in lines]
-    assert debugger.run(newest, lines, tmp_path) == cli.run(newest, lines, tmp_path)
+    assert debugger.run(newest_target, lines, tmp_path) == cli.run(newest_target, lines, tmp_path)
 
 
 @pytest.mark.parametrize("words", [["--group-by", "type"], ["0x10", "--group-by", "filename"], ["0x10", "--domain", "1"],

@@ -10,13 +10,6 @@ from test_verify import OF_ALL, Patient
 TRACKED = ["over-allocated-lists", "sparse-dicts", "sparse-sets", "empty-containers"]
 
 
-@pytest.fixture(scope="module")
-def wasteful(python, tmp_path_factory):
-    process = targets.PythonProcess(python, "wasteful.py", tmp_path_factory.mktemp("wasteful"))
-    yield process
-    process.close()
-
-
 def ask(host, target, directory, *lines):
     return [json.loads(answer) for answer in host.run(target, [[*line, "--json"] for line in lines], directory)]
 
@@ -214,11 +207,11 @@ def test_damaged_anywhere(cli, patient, seed):
     require_answers(cli, patient)
 
 
-def test_core(cli, some_python, tmp_path_factory, tmp_path):
-    core = targets.PythonProcess(some_python, "wasteful.py", tmp_path_factory.mktemp("wasteful")).core()
+@pytest.mark.each_minor
+@pytest.mark.last
+def test_core(cli, wasteful_core, tmp_path):
     for check in (check_kept, check_tracked, check_values):
-        check(cli, core, tmp_path)
-    core.close()
+        check(cli, wasteful_core, tmp_path)
 
 
 def test_debuggers(debugger, newest_python, tmp_path_factory, tmp_path):
