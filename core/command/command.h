@@ -73,8 +73,10 @@ enum ph_operands {
     PH_OPERANDS_TEXT,          /* one word or a quoted text: a type name, a glob */
     PH_OPERANDS_TEXT_OPTIONAL,
     PH_OPERANDS_FILE,  /* the name of one file */
-    PH_OPERANDS_FILES, /* of one or two; with two the command needs no target */
+    PH_OPERANDS_FILES, /* of one or two */
 };
+
+struct ph_invocation;
 
 struct ph_command {
     const char *name;
@@ -85,6 +87,8 @@ struct ph_command {
     uint64_t options; /* PH_TAKES() bits beside the common ones (json, output, limit, sort, refresh,
                          layout, help) */
     const char *const *sort_keys; /* what --sort takes, NULL-ended; NULL: it is not taken */
+    /* Whether it answers a line without a process or a core; NULL: it answers none. */
+    bool (*spares_target)(const struct ph_invocation *inv);
     /* Answer from the session into doc. What was skipped goes into the document too. */
     enum ph_status (*run)(struct ph_session *s, const struct ph_invocation *inv, struct ph_doc *doc,
                           struct ph_error *err);

@@ -491,6 +491,12 @@ static enum ph_status run_diff(struct ph_session *s, const struct ph_invocation 
     return status;
 }
 
+/* Two files are compared by themselves. */
+static bool spares_target(const struct ph_invocation *inv)
+{
+    return inv->operand_count > 1;
+}
+
 const struct ph_command ph_command_diff = {
     .name = "diff",
     .operands_text = "FILE [FILE2]",
@@ -512,5 +518,6 @@ const struct ph_command ph_command_diff = {
     .options = PH_TAKES(group_growth) | PH_TAKES(new_objects) | PH_TAKES(type) |
                PH_TAKES(addresses) | PH_TAKES(offset) | PH_TAKES(length),
     .sort_keys = sort_keys,
+    .spares_target = spares_target,
     .run = run_diff,
 };

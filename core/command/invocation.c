@@ -376,10 +376,11 @@ struct ph_operand *ph_invocation_unresolved(const struct ph_invocation *inv)
 
 bool ph_command_spares_target(const struct ph_command *command)
 {
-    return command->operands == PH_OPERANDS_FILES;
+    return command->spares_target;
 }
 
 bool ph_invocation_wants_target(const struct ph_invocation *inv)
 {
-    return !inv->help && !(ph_command_spares_target(inv->command) && inv->operand_count > 1);
+    return !inv->help &&
+           !(ph_command_spares_target(inv->command) && inv->command->spares_target(inv));
 }

@@ -105,6 +105,11 @@ static const char *file_to_load(const struct ph_invocation *inv)
     return strncmp(text, word, strlen(word)) == 0 ? text + strlen(word) : NULL;
 }
 
+static bool spares_target(const struct ph_invocation *inv)
+{
+    return inv->operand_count && file_to_load(inv);
+}
+
 static enum ph_status run_load(struct ph_session *s, const struct ph_invocation *inv,
                                struct ph_doc *doc, struct ph_error *err)
 {
@@ -155,5 +160,6 @@ const struct ph_command ph_command_layout = {
             "line, and with any command, --layout FILE does the same.",
     .operands = PH_OPERANDS_TEXT_OPTIONAL,
     .options = 0,
+    .spares_target = spares_target,
     .run = run_layout,
 };

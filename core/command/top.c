@@ -243,7 +243,8 @@ static enum key sort_key(const struct ph_options *options)
     return KEY_BYTES;
 }
 
-static void write_total(struct ph_doc *doc, const struct rows *rows, const char *things)
+/* thing: what a row is of. */
+static void write_total(struct ph_doc *doc, const struct rows *rows, const char *thing)
 {
     char count[32], bytes[32], kinds[32];
     struct ph_type_sum total = {0};
@@ -258,12 +259,13 @@ static void write_total(struct ph_doc *doc, const struct rows *rows, const char 
     ph_doc_bytes(doc, "bytes", NULL, total.bytes);
     ph_doc_bytes(doc, "allocated", NULL, total.allocated);
     ph_doc_object_end(doc);
-    ph_doc_line(doc, "%s objects of %s %s, %s", ph_format_count(count, (int64_t)total.count),
-                ph_format_count(kinds, (int64_t)rows->count), things,
-                ph_format_bytes(bytes, total.bytes));
+    ph_doc_line(doc, "%s object%s of %s %s%s, %s", ph_format_count(count, (int64_t)total.count),
+                ph_plural(total.count), ph_format_count(kinds, (int64_t)rows->count), thing,
+                ph_plural(rows->count), ph_format_bytes(bytes, total.bytes));
 }
 
 enum group { GROUP_TYPE, GROUP_MODULE, GROUP_THREAD, GROUP_VALUE };
+static const char *const group_thing[] = {"type", "module", "thread", "value"};
 static const char *const group_things[] = {"types", "modules", "threads", "values"};
 
 static enum group group_by(const struct ph_options *options)
@@ -316,7 +318,7 @@ static enum ph_status run_top(struct ph_session *s, const struct ph_invocation *
                           .free_ctx = free_rows,
                       });
     ph_doc_line(doc, "%s", "");
-    write_total(doc, rows, group_things[group]);
+    write_total(doc, rows, group_thing[group]);
     ph_doc_rows_footer(doc, shown, count, group_things[group]);
     ph_doc_skipped(doc, heap);
     return PH_OK;

@@ -86,8 +86,9 @@ static void write_total(struct ph_doc *doc, const struct answer *a)
     ph_doc_bytes(doc, "bytes", NULL, size);
     ph_doc_bytes(doc, "allocated", NULL, allocated);
     ph_doc_object_end(doc);
-    ph_doc_line(doc, "%s objects of %s values, %s", ph_format_count(count, (int64_t)objects),
-                ph_format_count(distinct, a->groups.count), ph_format_bytes(bytes, size));
+    ph_doc_line(doc, "%s object%s of %s value%s, %s", ph_format_count(count, (int64_t)objects),
+                ph_plural(objects), ph_format_count(distinct, a->groups.count),
+                ph_plural(a->groups.count), ph_format_bytes(bytes, size));
 }
 
 static void write_answer(struct ph_doc *doc, const struct ph_invocation *inv, struct answer *a,

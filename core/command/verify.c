@@ -34,26 +34,23 @@ static void free_verification(void *ctx)
     free(ctx);
 }
 
-static const char *plural(uint64_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 /* "162,738 objects, 4 collector lists, 1,204 pools: sound". */
 static void write_summary(struct ph_doc *doc, const struct ph_heap *heap,
                           const struct ph_verification *v)
 {
     char a[32], b[32], c[32], d[32];
     struct ph_str line = {0};
-    ph_str_appendf(&line, "%s objects", ph_format_count(a, (int64_t)v->object_count));
+    ph_str_appendf(&line, "%s object%s", ph_format_count(a, (int64_t)v->object_count),
+                   ph_plural(v->object_count));
     if (v->list_count)
-        ph_str_appendf(&line, ", %s collector lists", ph_format_count(b, (int64_t)v->list_count));
+        ph_str_appendf(&line, ", %s collector list%s", ph_format_count(b, (int64_t)v->list_count),
+                       ph_plural(v->list_count));
     if (v->pool_count)
-        ph_str_appendf(&line, ", %s %s", ph_format_count(c, (int64_t)v->pool_count),
-                       heap->blocks.are_mimalloc ? "pages" : "pools");
+        ph_str_appendf(&line, ", %s %s%s", ph_format_count(c, (int64_t)v->pool_count),
+                       heap->blocks.are_mimalloc ? "page" : "pool", ph_plural(v->pool_count));
     if (v->problem_count)
         ph_str_appendf(&line, ": %s problem%s", ph_format_count(d, (int64_t)v->problem_count),
-                       plural(v->problem_count));
+                       ph_plural(v->problem_count));
     else
         ph_str_append(&line, ": sound");
     ph_doc_line(doc, "%s", ph_str_text(&line));

@@ -169,6 +169,8 @@ bool ph_doc_write_json(const struct ph_doc *doc, FILE *out);
 /* "1,234,567" and "1.2 MiB" into buf, which is returned; shared with sentences that commands write.
  */
 const char *ph_format_count(char buf[32], int64_t count);
+/* What a word gets behind so many: "s", or "" behind one. */
+const char *ph_plural(uint64_t count);
 const char *ph_format_bytes(char buf[32], uint64_t bytes);
 /* What they changed by, with a sign: "+1,234", "-1.2 MiB"; "0" has none. */
 const char *ph_format_more_count(char buf[32], int64_t count);

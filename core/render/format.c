@@ -25,6 +25,11 @@ static uint64_t magnitude_of(int64_t value)
     return value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
 }
 
+const char *ph_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 const char *ph_format_count(char buf[32], int64_t count)
 {
     return group_digits(buf, magnitude_of(count), count < 0);

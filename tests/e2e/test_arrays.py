@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import differences
+import hosts
 import pytest
 import targets
 
@@ -266,6 +267,20 @@ def test_layout_command(cli, tmp_path):
     path.write_bytes(b"x" * ((1 << 20) + 1))
     outcome = cli.call(targets.Nothing(), ["layout", "load", str(path)])
     assert outcome.status == 1 and outcome.err == "py-heap: %s is larger than 1048576 bytes\n" % path
+
+
+@pytest.mark.each_minor
+@pytest.mark.minor(13)
+def test_layout_before_the_process(debugger, cli, compiled, tmp_path):
+    """A debugger reads the file before it has a process, and knows the types when it has one."""
+    nothing = targets.Nothing()
+    line = ["layout", "load", compiled.layout]
+    assert debugger.run(nothing, [line, [*line, "--json"]], tmp_path) == cli.run(nothing, [line, [*line, "--json"]], tmp_path)
+    attach = ("attach %d" if isinstance(debugger, hosts.Gdb) else "process attach -p %d") % compiled.pid
+    said, _ = debugger.session(nothing, ["pymem layout", "pymem layout lode x", "pymem layout load " + compiled.layout, attach,
+                                         "pymem arrays --type grids.*", "detach"])
+    assert "no process" in said[0] and "no process" in said[1] and "grids.Grid is a Grid of 56 bytes" in said[2]
+    assert "2 arrays that own their memory; 3 views" in said[4]
 
 
 # ---- whose memory ----
