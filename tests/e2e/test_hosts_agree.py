@@ -1,4 +1,6 @@
 """GDB, gdb-minimal and LLDB answer as the command line does, byte for byte, live and from a core."""
+import struct
+
 import pytest
 import targets
 
@@ -45,21 +47,25 @@ def expected(cli, zoo_target, snapshot, tmp_path_factory):
     return lines, cli.run(zoo_target, lines, tmp_path_factory.mktemp("expected"))
 
 
-def test_same_bytes(debugger, zoo_target, expected, tmp_path):
+def behind_the_first_section(path):
+    """All but the process, with the time of saving (docs/SNAPSHOT.md)."""
+    data = path.read_bytes()
+    length, = struct.unpack_from("<Q", data, 20)
+    return data[28 + length:]
+
+
+def test_same_bytes(debugger, zoo_target, snapshot, expected, tmp_path):
     lines, answers = expected
+    saved = tmp_path / "saved"
     different = []
-    for line, want, got in zip(lines, answers, debugger.run(zoo_target, lines, tmp_path)):
+    for line, want, got in zip(lines, answers, debugger.run(zoo_target, [*lines, ["save", str(saved)]], tmp_path)):
         if want != got:
             at = next((i for i, (a, b) in enumerate(zip(want, got)) if a != b), min(len(want), len(got)))
             different.append("%s: at byte %d: cli %r, %s %r" % (
                 " ".join(line), at, want[max(0, at - 60):at + 60], debugger.name, got[max(0, at - 60):at + 60]))
     assert not different, "%d of %d differ\n%s" % (len(different), len(lines), "\n".join(different[:10]))
-
-
-def test_same_snapshot(debugger, zoo_target, snapshot, tmp_path):
-    path = tmp_path / "own"
-    debugger.run(zoo_target, [["save", str(path)]], tmp_path)
-    assert path.read_bytes() == snapshot.read_bytes()
+    rest = behind_the_first_section(saved)
+    assert rest == behind_the_first_section(snapshot) and rest.startswith(b"TYPE")
 
 
 def test_same_text_on_the_terminal(debugger, zoo_target, cli):
