@@ -171,10 +171,11 @@ static void write_arrays(struct ph_doc *doc, struct answer *a, const struct ph_i
                           .free_ctx = free_answer,
                           .flags = count == 0 ? PH_TABLE_NO_HEADER : 0,
                       });
-    ph_doc_line(doc, "%s%s in %s arrays that own their memory; %s views", count ? "\n" : "",
+    ph_doc_line(doc, "%s%s in %s array%s that own%s; %s view%s", count ? "\n" : "",
                 ph_format_bytes(bytes, arrays->bytes),
-                ph_format_count(owners, (int64_t)arrays->owners),
-                ph_format_count(views, (int64_t)arrays->views));
+                ph_format_count(owners, (int64_t)arrays->owners), ph_plural(arrays->owners),
+                arrays->owners == 1 ? "s its memory" : " their memory",
+                ph_format_count(views, (int64_t)arrays->views), ph_plural(arrays->views));
     ph_doc_page_footer(doc, a->offset, shown, count, "arrays");
 }
 
@@ -192,9 +193,7 @@ static enum ph_status run_arrays(struct ph_session *s, const struct ph_invocatio
 {
     struct ph_heap *heap;
     struct ph_filter filter;
-    enum ph_status status = ph_filter_from_options(&inv->options, &filter, err);
-    if (!status)
-        status = ph_session_heap(s, &heap, err);
+    enum ph_status status = ph_session_heap_filtered(s, &inv->options, &filter, &heap, err);
     if (status)
         return status;
     struct answer *a = ph_calloc(1, sizeof *a);

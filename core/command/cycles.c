@@ -140,8 +140,9 @@ static void write_total(struct ph_doc *doc, const struct ph_cycles *c)
     ph_doc_bytes(doc, "bytes", NULL, c->native_bytes);
     ph_doc_object_end(doc);
     if (c->objects)
-        ph_doc_line(doc, "%s unreachable cycles; the collector would find %s objects, %s",
-                    ph_format_count(a, c->cycles.count), ph_format_count(b, c->objects),
+        ph_doc_line(doc, "%s unreachable cycle%s; the collector would find %s object%s, %s",
+                    ph_format_count(a, c->cycles.count), ph_plural(c->cycles.count),
+                    ph_format_count(b, c->objects), ph_plural(c->objects),
                     ph_format_bytes(d, c->bytes));
     else
         ph_doc_line(doc, "No unreachable cycles: the collector would find nothing.");

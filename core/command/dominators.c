@@ -96,9 +96,10 @@ static void write_head(struct ph_doc *doc, const struct ph_graph *graph, uint32_
     ph_doc_count(doc, "objects", NULL, graph->dominators.size[id]);
     ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", heap->addresses[id], ph_heap_type(heap, id)->name,
                 ph_str_text(&summary));
-    ph_doc_line(doc, "keeps alive %s in %s objects, itself included",
+    ph_doc_line(doc, "keeps alive %s in %s object%s, itself included",
                 ph_format_bytes(bytes, graph->retained[id]),
-                ph_format_count(count, graph->dominators.size[id]));
+                ph_format_count(count, graph->dominators.size[id]),
+                ph_plural(graph->dominators.size[id]));
     if (above < graph->root) {
         ph_doc_addr(doc, "dominator", NULL, heap->addresses[above]);
         ph_doc_line(doc, "and is itself kept alive by 0x%" PRIx64 " (%s) alone",

@@ -29,9 +29,7 @@ static enum ph_status run_find(struct ph_session *s, const struct ph_invocation 
     struct ph_found found;
     enum ph_status status = make_question(inv, &question, err);
     if (!status)
-        status = ph_filter_from_options(&inv->options, &filter, err);
-    if (!status)
-        status = ph_session_heap(s, &heap, err);
+        status = ph_session_heap_filtered(s, &inv->options, &filter, &heap, err);
     if (!status)
         status = ph_find(heap, &filter, &question, ph_session_host(s), &found, err);
     if (status)

@@ -7,10 +7,8 @@ static enum ph_status run_list(struct ph_session *s, const struct ph_invocation 
     struct ph_filter filter;
     struct ph_matches matches;
     struct ph_str none = {0};
-    enum ph_status status = ph_filter_from_options(&inv->options, &filter, err);
+    enum ph_status status = ph_session_heap_filtered(s, &inv->options, &filter, &heap, err);
     filter.type_glob = inv->operands[0].text;
-    if (!status)
-        status = ph_session_heap(s, &heap, err);
     if (!status)
         status = ph_matches_collect(heap, &filter, NULL, ph_session_host(s), &matches, err);
     if (status)

@@ -502,3 +502,11 @@ enum ph_status ph_filter_from_options(const struct ph_options *options, struct p
         filter->max_bytes = options->max_bytes;
     return PH_OK;
 }
+
+enum ph_status ph_session_heap_filtered(struct ph_session *s, const struct ph_options *options,
+                                        struct ph_filter *filter, struct ph_heap **heap,
+                                        struct ph_error *err)
+{
+    enum ph_status status = ph_filter_from_options(options, filter, err);
+    return status ? status : ph_session_heap(s, heap, err);
+}

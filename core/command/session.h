@@ -67,9 +67,13 @@ void ph_doc_rows_footer(struct ph_doc *doc, uint64_t shown, uint64_t count, cons
 void ph_doc_page_footer(struct ph_doc *doc, uint64_t offset, uint64_t shown, uint64_t count,
                         const char *things);
 
-/* --scope, --type, --gen, --min-bytes and --max-bytes as a filter. */
+/* --scope, --type, --gen, --min-bytes and --max-bytes as a filter; and the snapshot too, which is
+ * not built for options that are mistaken. */
 struct ph_filter;
 enum ph_status ph_filter_from_options(const struct ph_options *options, struct ph_filter *filter,
                                       struct ph_error *err) PH_MUST_USE;
+enum ph_status ph_session_heap_filtered(struct ph_session *s, const struct ph_options *options,
+                                        struct ph_filter *filter, struct ph_heap **heap,
+                                        struct ph_error *err) PH_MUST_USE;
 
 #endif

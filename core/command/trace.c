@@ -302,8 +302,8 @@ static void write_total(struct ph_doc *doc, const struct ph_trace_sites *sites, 
     ph_doc_bytes(doc, "bytes", NULL, sites->bytes);
     ph_doc_object_end(doc);
     ph_doc_line(doc, "%s", "");
-    ph_doc_line(doc, "%s in %s blocks", ph_format_bytes(bytes, sites->bytes),
-                ph_format_count(count, (int64_t)sites->count));
+    ph_doc_line(doc, "%s in %s block%s", ph_format_bytes(bytes, sites->bytes),
+                ph_format_count(count, (int64_t)sites->count), ph_plural(sites->count));
     ph_doc_rows_footer(doc, shown, sites->items.count, "sites");
 }
 

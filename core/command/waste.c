@@ -238,11 +238,9 @@ static enum ph_status run_waste(struct ph_session *s, const struct ph_invocation
     struct ph_heap *heap;
     struct ph_filter filter;
     const struct ph_options *options = &inv->options;
-    enum ph_status status = ph_filter_from_options(options, &filter, err);
-    if (!status && (options->given & PH_TAKES(offset)) && !options->kind)
-        status = ph_fail(err, PH_USAGE, "--offset needs --kind NAME");
-    if (!status)
-        status = ph_session_heap(s, &heap, err);
+    if ((options->given & PH_TAKES(offset)) && !options->kind)
+        return ph_fail(err, PH_USAGE, "--offset needs --kind NAME");
+    enum ph_status status = ph_session_heap_filtered(s, options, &filter, &heap, err);
     if (status)
         return status;
     struct answer *a = ph_calloc(1, sizeof *a);
