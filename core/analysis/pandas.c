@@ -284,16 +284,9 @@ void ph_pandas_free(struct ph_pandas *pandas)
 
 const struct ph_pandas_use *ph_pandas_use_of(const struct ph_pandas *pandas, uint32_t array)
 {
-    uint32_t low = 0, high = pandas->uses.count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (pandas->uses.items[middle].array < array)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    bool found = low < pandas->uses.count && pandas->uses.items[low].array == array;
-    return found ? &pandas->uses.items[low] : NULL;
+    uint32_t at = ph_array_lower_bound(&pandas->uses, array);
+    bool found = at < pandas->uses.count && pandas->uses.items[at].array == array;
+    return found ? &pandas->uses.items[at] : NULL;
 }
 
 static bool append_object(struct ph_heap *heap, ph_addr address, struct ph_str *out)

@@ -91,3 +91,17 @@ bool ph_array_grow(void **items, uint32_t *capacity, uint64_t need, size_t item_
     *capacity = (uint32_t)wanted;
     return true;
 }
+
+uint32_t ph_lower_bound(const void *items, uint32_t count, size_t item_bytes, uint32_t key)
+{
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2, first;
+        memcpy(&first, (const char *)items + middle * item_bytes, sizeof first);
+        if (first < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}

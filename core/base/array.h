@@ -45,6 +45,12 @@
     ((n) <= (a)->capacity ||                                                                       \
      ph_array_grow((void **)&(a)->items, &(a)->capacity, (n), sizeof *(a)->items))
 
+/* Where items ascend by their first member, a uint32_t: the place of the first one that is not
+ * below the key; their count if all are. */
+#define ph_array_lower_bound(a, key)                                                               \
+    ph_lower_bound((a)->items, (a)->count, sizeof *(a)->items, (key))
+uint32_t ph_lower_bound(const void *items, uint32_t count, size_t item_bytes, uint32_t key);
+
 #define ph_array_free(a) (free((a)->items), memset((a), 0, sizeof *(a)))
 
 /* Grow to at least `need` items (at least doubling). False when out of memory or past 2^32 - 1

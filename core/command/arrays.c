@@ -171,10 +171,10 @@ static void write_arrays(struct ph_doc *doc, struct answer *a, const struct ph_i
                           .free_ctx = free_answer,
                           .flags = count == 0 ? PH_TABLE_NO_HEADER : 0,
                       });
-    ph_doc_line(doc, "%s%s in %s array%s that own%s; %s view%s", count ? "\n" : "",
+    ph_doc_line(doc, "%s%s in %s %s; %s view%s", count ? "\n" : "",
                 ph_format_bytes(bytes, arrays->bytes),
-                ph_format_count(owners, (int64_t)arrays->owners), ph_plural(arrays->owners),
-                arrays->owners == 1 ? "s its memory" : " their memory",
+                ph_format_count(owners, (int64_t)arrays->owners),
+                arrays->owners == 1 ? "array that owns its memory" : "arrays that own their memory",
                 ph_format_count(views, (int64_t)arrays->views), ph_plural(arrays->views));
     ph_doc_page_footer(doc, a->offset, shown, count, "arrays");
 }

@@ -27,13 +27,17 @@ struct search {
     bool failed;
 };
 
+static bool has_but_one_edge_in(const struct search *s, uint32_t node)
+{
+    return ph_edges_count(s->out, node) == 0 && ph_edges_count(s->in, node) == 1;
+}
+
 /* Set apart the nodes that hang; and how many are left. */
 static uint32_t set_apart(struct search *s)
 {
     uint32_t left = 0;
     for (uint32_t node = 0; node < s->out->node_count; node++) {
-        bool hangs = node != s->root && ph_edges_count(s->out, node) == 0 &&
-                     ph_edges_count(s->in, node) == 1;
+        bool hangs = node != s->root && has_but_one_edge_in(s, node);
         s->number[node] = hangs ? HANGS : PH_NO_NODE;
         left += !hangs;
     }
@@ -192,8 +196,7 @@ static uint32_t *take_immediate(struct search *s)
 /* Those that hang are in no order of the search. */
 static bool hangs(const struct search *s, const struct ph_dominators *d, uint32_t node)
 {
-    return d->immediate[node] != PH_NO_NODE && ph_edges_count(s->out, node) == 0 &&
-           ph_edges_count(s->in, node) == 1;
+    return d->immediate[node] != PH_NO_NODE && has_but_one_edge_in(s, node);
 }
 
 static void count_dominated(const struct search *s, struct ph_dominators *d)

@@ -701,29 +701,14 @@ enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *ho
 
 uint64_t ph_graph_native(const struct ph_graph *graph, uint32_t id)
 {
-    uint32_t low = 0, high = graph->natives.count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (graph->natives.items[middle].id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    bool found = low < graph->natives.count && graph->natives.items[low].id == id;
-    return found ? graph->natives.items[low].references : 0;
+    uint32_t at = ph_array_lower_bound(&graph->natives, id);
+    bool found = at < graph->natives.count && graph->natives.items[at].id == id;
+    return found ? graph->natives.items[at].references : 0;
 }
 
 uint32_t ph_graph_first_root(const struct ph_graph *graph, uint32_t id)
 {
-    uint32_t low = 0, high = graph->roots.count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (graph->roots.items[middle].target < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return ph_array_lower_bound(&graph->roots, id);
 }
 
 struct label_search {

@@ -523,9 +523,9 @@ static bool make_arrays(struct ph_builder *b)
     return ok;
 }
 
-static int by_id(const void *a, const void *b)
+static int ascending(const void *a, const void *b)
 {
-    const uint32_t *x = a, *y = b;
+    const ph_addr *x = a, *y = b;
     return (*x > *y) - (*x < *y);
 }
 
@@ -533,21 +533,15 @@ static int by_id(const void *a, const void *b)
 static bool make_watch(struct ph_builder *b)
 {
     struct ph_watch *watch = &b->heap->watch;
-    if (!ph_array_reserve(&watch->holders, b->holders.count))
-        return false;
-    for (uint32_t i = 0; i < b->holders.count; i++) {
-        uint32_t id = ph_heap_find(b->heap, b->holders.items[i]);
-        if (id != PH_NO_OBJECT)
-            watch->holders.items[watch->holders.count++] = id;
+    const struct ph_addresses *holders = &b->holders;
+    if (holders->count)
+        qsort(holders->items, holders->count, sizeof *holders->items, ascending);
+    for (uint32_t i = 0; i < holders->count; i++) {
+        bool again = i && holders->items[i] == holders->items[i - 1];
+        uint32_t id = again ? PH_NO_OBJECT : ph_heap_find(b->heap, holders->items[i]);
+        if (id != PH_NO_OBJECT && !ph_array_push(&watch->holders, id))
+            return false;
     }
-    if (watch->holders.count)
-        qsort(watch->holders.items, watch->holders.count, sizeof *watch->holders.items, by_id);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < watch->holders.count; i++) {
-        if (!kept || watch->holders.items[kept - 1] != watch->holders.items[i])
-            watch->holders.items[kept++] = watch->holders.items[i];
-    }
-    watch->holders.count = kept;
     return true;
 }
 

@@ -8,7 +8,10 @@
 
 /* How much is read at once where nothing near was read before, and where the page before was: those
  * who go on get large blocks, and a look at one object in a far corner does not cost a MiB. */
-enum { FIRST_BLOCK_PAGES = 16, NEXT_BLOCK_PAGES = 256, PIECE_PAGES = 2048 };
+enum { FIRST_BLOCK_PAGES = 16, NEXT_BLOCK_PAGES = 256 };
+/* What a worker reads ahead at once: several page tables' worth, for the kernel lets one worker at
+ * a time into a table. */
+enum { PIECE_PAGES = 2048 };
 #define VAST_SPAN_BYTES ((ph_addr)256 << 30)
 
 /* ---- Life ---- */

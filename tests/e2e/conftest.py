@@ -161,25 +161,17 @@ def parked(python, program, tmp_path_factory, *arguments):
     return targets.PythonProcess(python, program, tmp_path_factory.mktemp(program), *arguments)
 
 
-@pytest.fixture(scope="session")
-def zoo(python, tmp_path_factory):
-    process = parked(python, "zoo.py", tmp_path_factory)
-    yield process
-    process.close()
+def shared(program):
+    """A fixture: the program, parked once for each interpreter."""
+    @pytest.fixture(scope="session")
+    def process(python, tmp_path_factory):
+        process = parked(python, program, tmp_path_factory)
+        yield process
+        process.close()
+    return process
 
 
-@pytest.fixture(scope="session")
-def big(python, tmp_path_factory):
-    process = parked(python, "big.py", tmp_path_factory)
-    yield process
-    process.close()
-
-
-@pytest.fixture(scope="session")
-def wasteful(python, tmp_path_factory):
-    process = parked(python, "wasteful.py", tmp_path_factory)
-    yield process
-    process.close()
+zoo, big, wasteful = shared("zoo.py"), shared("big.py"), shared("wasteful.py")
 
 
 @pytest.fixture(scope="session")
