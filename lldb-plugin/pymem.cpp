@@ -155,9 +155,12 @@ void Description::add_threads(lldb::SBProcess &process)
         lldb::SBFrame frame = thread.GetFrameAtIndex(0);
         const char *name = thread.GetName();
         names_.emplace_back(name ? name : "");
-        threads_.push_back({thread.GetThreadID(), 0,
-                            frame.FindRegister("fs_base").GetValueAsUnsigned(0), frame.GetSP(),
-                            names_.back().c_str()});
+        struct ph_thread known = {};
+        known.tid = thread.GetThreadID();
+        known.fs_base = frame.FindRegister("fs_base").GetValueAsUnsigned(0);
+        known.sp = frame.GetSP();
+        known.name = names_.back().c_str();
+        threads_.push_back(known);
     }
 }
 

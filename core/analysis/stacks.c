@@ -15,19 +15,41 @@ static const struct ph_gc *gc_of(const struct ph_python *python,
     return interpreter->owns_gc ? &interpreter->gc : &python->interpreters.items[0].gc;
 }
 
+/* The GIL that the thread would take; 0 where none is known. (_PyRuntime.ceval.gil; from 3.12 on
+ * PyInterpreterState.ceval.gil) */
+static ph_addr gil_of(const struct ph_python *python, const struct ph_python_thread *thread)
+{
+    const struct ph_layout *L = &python->layout;
+    if (ph_has(L->runtime.gil))
+        return python->anchor + (ph_addr)L->runtime.gil;
+    return ph_has(L->interp.gil)
+               ? ph_python_word(python, python->interpreters.items[thread->interpreter].address,
+                                L->interp.gil)
+               : 0;
+}
+
+static bool waits_for_gil(const struct ph_python *python, const struct ph_python_thread *thread)
+{
+    const struct ph_layout *L = &python->layout;
+    if (ph_has(L->tstate.gil_requested))
+        return ph_python_u32(python, thread->address, L->tstate.gil_requested);
+    ph_addr gil = gil_of(python, thread), futex = thread->kernel ? thread->kernel->futex : 0;
+    return gil && futex >= gil && futex - gil < (ph_addr)L->gil.size;
+}
+
 enum ph_thread_state ph_thread_state(const struct ph_python *python,
                                      const struct ph_python_thread *thread)
 {
-    const struct ph_layout *L = &python->layout;
     bool known, attached = ph_python_is_attached(python, thread->address, &known);
     if (!known)
         return PH_THREAD_UNKNOWN;
     if (attached)
         return gc_of(python, thread)->collecting ? PH_THREAD_COLLECTING : PH_THREAD_ATTACHED;
-    if (ph_has(L->tstate.gil_requested))
-        return ph_python_u32(python, thread->address, L->tstate.gil_requested) ? PH_THREAD_WAITING
-                                                                               : PH_THREAD_BLOCKED;
-    return ph_python_attached_count(python) ? PH_THREAD_DETACHED : PH_THREAD_BLOCKED;
+    if (waits_for_gil(python, thread))
+        return PH_THREAD_WAITING;
+    if (thread->kernel && thread->kernel->call_known)
+        return thread->kernel->in_call ? PH_THREAD_BLOCKED : PH_THREAD_OUTSIDE;
+    return PH_THREAD_DETACHED;
 }
 
 /* An attribute of a module that was imported; 0 where there is none. */

@@ -10,10 +10,15 @@ enum ph_thread_state {
     PH_THREAD_UNKNOWN,    /* to 3.6, in a module without symbols */
     PH_THREAD_ATTACHED,   /* holds the GIL; free-threaded: runs Python or may */
     PH_THREAD_COLLECTING, /* the same, while its interpreter's collector works */
-    PH_THREAD_WAITING,    /* for the GIL (told from 3.15 on) */
-    PH_THREAD_BLOCKED,    /* in C code that has let the GIL go, which nobody holds */
-    PH_THREAD_DETACHED,   /* the same, or it waits for the GIL, which another thread holds */
+    PH_THREAD_WAITING,    /* for the GIL */
+    PH_THREAD_BLOCKED,    /* has let the GIL go, and waits in a system call */
+    PH_THREAD_OUTSIDE,    /* has let the GIL go, and runs C code */
+    PH_THREAD_DETACHED,   /* does not hold the GIL, and nothing tells more */
 };
+
+/* To 3.14 a thread that waits for the GIL is told by the futex at which the kernel keeps it, which
+ * is then in the GIL's struct (Python/ceval_gil.c: take_gil(), drop_gil(); glibc's condition
+ * variables and mutexes have their futexes in themselves). */
 
 enum ph_thread_state ph_thread_state(const struct ph_python *python,
                                      const struct ph_python_thread *thread);

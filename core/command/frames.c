@@ -172,6 +172,7 @@ static const char *const state_words[] = {
     [PH_THREAD_COLLECTING] = "collecting",
     [PH_THREAD_WAITING] = "waiting",
     [PH_THREAD_BLOCKED] = "blocked",
+    [PH_THREAD_OUTSIDE] = "outside",
     [PH_THREAD_DETACHED] = "detached",
 };
 
@@ -190,9 +191,10 @@ static const char *state_text(const struct ph_python *python, enum ph_thread_sta
         return "waits for the GIL";
     case PH_THREAD_BLOCKED:
         return "blocked outside Python";
+    case PH_THREAD_OUTSIDE:
+        return "runs outside Python";
     case PH_THREAD_DETACHED:
-        return has_gil ? "without the GIL: waits for it, or is blocked outside Python"
-                       : "blocked outside Python";
+        return has_gil ? "without the GIL: waits for it, or is outside Python" : "outside Python";
     }
     return "";
 }
@@ -204,7 +206,8 @@ static enum ph_status write_thread(const struct writer *w, const struct ph_pytho
     struct ph_str name = {0}, kernel_name = {0};
     enum ph_thread_state state = ph_thread_state(python, thread);
     char number[32];
-    ph_str_append_visible(&kernel_name, thread->name, strlen(thread->name));
+    ph_str_append_visible(&kernel_name, ph_python_thread_name(thread),
+                          strlen(ph_python_thread_name(thread)));
     if (!ph_thread_name(w->objects, thread, &name))
         ph_str_append(&name, ph_str_text(&kernel_name));
     ph_doc_object_begin(w->doc, NULL);

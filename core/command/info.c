@@ -28,7 +28,8 @@ static void write_thread(struct ph_doc *doc, struct ph_heap *heap,
     struct ph_str frame = {0}, name = {0};
     uint64_t frames = count_frames(heap, thread);
     append_innermost(heap, thread, &frame);
-    ph_str_append_visible(&name, thread->name, strlen(thread->name));
+    ph_str_append_visible(&name, ph_python_thread_name(thread),
+                          strlen(ph_python_thread_name(thread)));
     ph_doc_object_begin(doc, NULL);
     ph_doc_count(doc, "id", NULL, (int64_t)thread->ident);
     if (thread->native_id)

@@ -195,8 +195,8 @@ static char *thread_name(const struct ph_python *python, uint32_t i)
         const struct ph_python_thread *t = &python->threads.items[i];
         ph_str_appendf(&name, t->native_id ? "thread %" PRIu64 : "thread 0x%" PRIx64,
                        t->native_id ? t->native_id : t->ident);
-        ph_str_append(&name, *t->name ? " " : "");
-        ph_str_append_visible(&name, t->name, strlen(t->name));
+        ph_str_append(&name, *ph_python_thread_name(t) ? " " : "");
+        ph_str_append_visible(&name, ph_python_thread_name(t), strlen(ph_python_thread_name(t)));
     }
     char *copy = strdup(ph_str_text(&name));
     ph_str_free(&name);

@@ -326,7 +326,7 @@ static bool read_threads(struct ph_python *python)
             thread.native_id = optional_word(python, at, L->tstate.native_thread_id);
             const struct ph_thread *kernel = find_kernel_thread(python, &thread);
             thread.native_id = kernel ? kernel->tid : thread.native_id;
-            thread.name = kernel ? kernel->name : "";
+            thread.kernel = kernel;
             if (!ph_array_push(&python->threads, thread))
                 return false;
             at = ph_python_word(python, at, L->tstate.next);

@@ -50,8 +50,15 @@ struct ph_python_thread {
     uint64_t ident;       /* pthread_self(), as threading.get_ident() says */
     uint64_t native_id;   /* kernel thread id as seen from here, or else as the thread itself knows
                              it; 0 where unknown */
-    const char *name; /* the kernel's name of the thread; "" where unknown; owned by the target */
+    const struct ph_thread
+        *kernel; /* the kernel's thread; NULL where unknown; owned by the target */
 };
+
+/* The kernel's name of a thread; "" where unknown. Owned by the target. */
+static inline const char *ph_python_thread_name(const struct ph_python_thread *thread)
+{
+    return thread->kernel ? thread->kernel->name : "";
+}
 
 /* How far the interpreter's life has come. While it starts or ends, parts of its state may be
  * missing. */

@@ -183,7 +183,8 @@ struct ph_target {
     PH_ARRAY(struct ph_module) modules;
     bool modules_known, described;
     PH_ARRAY(struct ph_thread) threads;
-    ph_addr entry; /* AT_ENTRY, which lies in the executable; 0 where unknown */
+    unsigned machine; /* ELF's e_machine of a live process; 0 where unknown */
+    ph_addr entry;    /* AT_ENTRY, which lies in the executable; 0 where unknown */
     PH_ARRAY(const char *) complaints;
     struct ph_map file_of_path; /* hash of a path -> index into files, plus 1 */
     uint64_t missing_bytes;
@@ -263,8 +264,8 @@ struct ph_stop {
 enum ph_status ph_stop_process(struct ph_stop *stop, pid_t pid, const struct ph_host *host,
                                struct ph_error *err) PH_MUST_USE;
 void ph_stop_end(struct ph_stop *stop);
-/* Registers of a thread that is held by us; false where it is not. */
-bool ph_stop_registers(const struct ph_stop *stop, pid_t tid, ph_addr *sp, ph_addr *fs_base);
+/* Registers of a thread that is held by us; where it is not, they are left alone. */
+void ph_stop_registers(const struct ph_stop *stop, pid_t tid, ph_addr *sp, ph_addr *fs_base);
 
 /* ---- refused.c ---- */
 
@@ -279,6 +280,10 @@ bool ph_notes_read(struct ph_target *t, Elf *elf, uint64_t offset, uint64_t size
 
 /* Read the entry point from an auxiliary vector. */
 void ph_auxv_read(struct ph_target *t, const void *bytes, size_t len);
+/* Note the system call in which the kernel stopped a thread of a program for that machine
+ * (e_machine): its number, negative where it is in none, and the first two arguments. */
+void ph_thread_set_call(struct ph_thread *thread, unsigned machine, int64_t call,
+                        const uint64_t arguments[2]);
 
 /* ---- proc.c ---- */
 

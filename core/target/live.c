@@ -142,14 +142,20 @@ static bool read_format(struct ph_target *t)
         return false;
     }
     t->info.path = path;
-    unsigned char ident[EI_NIDENT] = {0};
+    union {
+        unsigned char ident[EI_NIDENT];
+        Elf32_Ehdr header; /* up to e_machine the same for 64 bits */
+    } begin = {0};
     char name[64];
     snprintf(name, sizeof name, "/proc/%d/exe", (int)t->live->pid);
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        if (read(fd, ident, sizeof ident) == sizeof ident && memcmp(ident, ELFMAG, SELFMAG) == 0)
-            ph_target_set_format(t, ident[EI_CLASS] == ELFCLASS32 ? 4 : 8,
-                                 ident[EI_DATA] == ELFDATA2MSB);
+        if (read(fd, &begin, sizeof begin) == sizeof begin &&
+            memcmp(begin.ident, ELFMAG, SELFMAG) == 0) {
+            ph_target_set_format(t, begin.ident[EI_CLASS] == ELFCLASS32 ? 4 : 8,
+                                 begin.ident[EI_DATA] == ELFDATA2MSB);
+            t->machine = begin.header.e_machine;
+        }
         close(fd);
     }
     if (ph_proc_read(&text, "/proc/%d/auxv", (int)t->live->pid))
@@ -160,22 +166,28 @@ static bool read_format(struct ph_target *t)
 
 /* ---- Threads, and whether they have run ---- */
 
-/* The stack pointer of a thread that waits in the kernel: the last but one number of
- * /proc/PID/task/TID/syscall, which for a thread that runs says "running" and nothing else. */
-static ph_addr blocked_sp(pid_t pid, pid_t tid)
+/* What /proc/PID/task/TID/syscall says of a thread that does not run: the number of the call that
+ * it is in (-1: none) and the arguments, then the stack pointer and where its code goes on. Of one
+ * that runs it says "running" and nothing else. */
+static void read_call(struct ph_target *t, struct ph_thread *thread)
 {
+    enum { NUMBERS = 9 };
     struct ph_str text = {0};
-    ph_addr sp = 0;
-    if (ph_proc_read(&text, "/proc/%d/task/%d/syscall", (int)pid, (int)tid) && text.len) {
-        char *last = strrchr(text.data, ' ');
-        if (last) {
-            *last = '\0';
-            const char *before = strrchr(text.data, ' ');
-            sp = before ? strtoull(before + 1, NULL, 16) : 0;
+    uint64_t numbers[NUMBERS] = {0};
+    unsigned count = 0;
+    if (ph_proc_read(&text, "/proc/%d/task/%d/syscall", (int)t->live->pid, (int)thread->tid)) {
+        const char *at = ph_str_text(&text);
+        for (char *end; count < NUMBERS; count++, at = end) {
+            numbers[count] = strtoull(at, &end, 0);
+            if (end == at)
+                break;
         }
     }
     ph_str_free(&text);
-    return sp;
+    if (count < 3)
+        return;
+    thread->sp = numbers[count - 2];
+    ph_thread_set_call(thread, t->machine, (int64_t)numbers[0], &numbers[1]);
 }
 
 /* The last number of NSpid in the text of a thread's status: the first is the id that we see, and
@@ -201,8 +213,8 @@ static bool add_thread(struct ph_target *t, pid_t tid)
     if (ph_proc_read(&name, "/proc/%d/task/%d/comm", (int)live->pid, (int)tid) && name.len)
         thread.name = ph_arena_strndup(&t->arena, name.data, name.len - 1); /* without newline */
     ph_str_free(&name);
-    if (!ph_stop_registers(&live->stop, tid, &thread.sp, &thread.fs_base))
-        thread.sp = blocked_sp(live->pid, tid);
+    read_call(t, &thread);
+    ph_stop_registers(&live->stop, tid, &thread.sp, &thread.fs_base);
     return thread.name && ph_array_push(&t->threads, thread);
 }
 

@@ -13,14 +13,27 @@
 
 struct prstatus_format {
     GElf_Half machine;
-    unsigned pid, sp, thread_pointer; /* offsets of bytes in the note; 0: not there */
+    /* Offsets of bytes in the note; 0: not there. On AArch64 a call's first argument is. */
+    unsigned pid, sp, thread_pointer, call, arguments[2];
+    int futex[2]; /* the numbers of the system call */
 };
 
 static const struct prstatus_format prstatus_formats[] = {
-    {EM_X86_64, .pid = 32, .sp = 112 + 19 * 8, .thread_pointer = 112 + 21 * 8},
-    {EM_386, .pid = 24, .sp = 72 + 15 * 4},
-    {EM_AARCH64, .pid = 32, .sp = 112 + 31 * 8},
+    {EM_X86_64, .pid = 32, .sp = 112 + 19 * 8, .thread_pointer = 112 + 21 * 8, .call = 112 + 15 * 8,
+     .arguments = {112 + 14 * 8, 112 + 13 * 8}, .futex = {202, 202}},
+    {EM_386, .pid = 24, .sp = 72 + 15 * 4, .call = 72 + 11 * 4, .arguments = {72, 72 + 4},
+     .futex = {240, 422}},
+    {EM_AARCH64, .pid = 32, .sp = 112 + 31 * 8, .futex = {98, 98}},
 };
+
+static const struct prstatus_format *find_format(unsigned machine)
+{
+    for (size_t i = 0; i < sizeof prstatus_formats / sizeof *prstatus_formats; i++) {
+        if (prstatus_formats[i].machine == machine)
+            return &prstatus_formats[i];
+    }
+    return NULL;
+}
 
 /* A cursor over a note's bytes, in the target's byte order; reading past the end says so and yields
  * 0. */
@@ -81,21 +94,39 @@ static struct cursor cursor_over(const struct ph_target *t, const void *bytes, s
     };
 }
 
+void ph_thread_set_call(struct ph_thread *thread, unsigned machine, int64_t call,
+                        const uint64_t arguments[2])
+{
+    enum { FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0, FUTEX_LOCK_PI = 6, FUTEX_WAIT_BITSET = 9 };
+    const struct prstatus_format *format = find_format(machine);
+    if (!format)
+        return;
+    uint64_t command = arguments[1] & FUTEX_COMMAND;
+    bool waits = command == FUTEX_WAIT || command == FUTEX_LOCK_PI || command == FUTEX_WAIT_BITSET;
+    thread->call_known = true;
+    thread->in_call = call >= 0;
+    if (waits && (call == format->futex[0] || call == format->futex[1]))
+        thread->futex = arguments[0];
+}
+
 static bool read_thread(struct ph_target *t, GElf_Half machine, struct cursor *c)
 {
-    size_t count = sizeof prstatus_formats / sizeof *prstatus_formats;
-    for (size_t i = 0; i < count; i++) {
-        const struct prstatus_format *format = &prstatus_formats[i];
-        if (format->machine != machine)
-            continue;
-        struct ph_thread thread = {.name = ""};
-        thread.tid = take_at(c, format->pid, 4);
-        thread.sp = take_at(c, format->sp, c->word_bytes);
-        if (format->thread_pointer)
-            thread.fs_base = take_at(c, format->thread_pointer, c->word_bytes);
-        return c->failed || ph_array_push(&t->threads, thread);
+    const struct prstatus_format *format = find_format(machine);
+    if (!format)
+        return true;
+    struct ph_thread thread = {.name = ""};
+    thread.tid = take_at(c, format->pid, 4);
+    thread.sp = take_at(c, format->sp, c->word_bytes);
+    if (format->thread_pointer)
+        thread.fs_base = take_at(c, format->thread_pointer, c->word_bytes);
+    if (format->call) {
+        uint64_t call = take_at(c, format->call, c->word_bytes), arguments[2];
+        for (unsigned i = 0; i < 2; i++)
+            arguments[i] = take_at(c, format->arguments[i], c->word_bytes);
+        ph_thread_set_call(&thread, machine, c->word_bytes == 4 ? (int32_t)call : (int64_t)call,
+                           arguments);
     }
-    return true;
+    return c->failed || ph_array_push(&t->threads, thread);
 }
 
 /* struct elf_prpsinfo: pid behind four chars, a word of flags, uid and gid; 16-bit ids on 386. */

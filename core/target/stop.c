@@ -158,17 +158,15 @@ void ph_stop_end(struct ph_stop *stop)
     ph_array_free(&stop->threads);
 }
 
-bool ph_stop_registers(const struct ph_stop *stop, pid_t tid, ph_addr *sp, ph_addr *fs_base)
+void ph_stop_registers(const struct ph_stop *stop, pid_t tid, ph_addr *sp, ph_addr *fs_base)
 {
 #ifdef __x86_64__
     struct user_regs_struct registers;
     if (find_thread(stop, tid) && ptrace(PTRACE_GETREGS, tid, NULL, &registers) == 0) {
         *sp = registers.rsp;
         *fs_base = registers.fs_base;
-        return true;
     }
 #else
     (void)stop, (void)tid, (void)sp, (void)fs_base;
 #endif
-    return false;
 }

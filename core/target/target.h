@@ -53,6 +53,9 @@ struct ph_thread {
     ph_addr fs_base;  /* thread pointer (x86-64 fs_base); 0 where unknown (live without ptrace) */
     ph_addr sp;       /* stack pointer; 0 where unknown */
     const char *name; /* comm; "" where unknown; owned by the target */
+    bool call_known;  /* whether the next two are */
+    bool in_call;     /* the kernel stopped it in a system call */
+    ph_addr futex;    /* the word in memory at which it waits in such a call; 0: at none */
 };
 
 /* How a target is reached; for `info` and for error lines. */

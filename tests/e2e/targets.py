@@ -217,7 +217,8 @@ class Core:
 
     def __init__(self, path, process):
         self.path, self.executable = str(path), process.python.path
-        self.python, self.truth, self.directory = process.python, process.truth, process.directory
+        self.python, self.directory = process.python, process.directory
+        self.truth = process.truth if os.path.exists(process.truth_path) else None  # not all programs tell one
 
     def arguments(self):
         return ["--core", self.path] + (["--sysroot", self.python.root] if self.python.root else [])

@@ -4,6 +4,7 @@ Each is compared with sys._current_frames(), traceback.extract_stack(), f_locals
 tasks, as a forked child saw them (targets/stacks.py).
 """
 import json
+import time
 
 import pytest
 import targets
@@ -121,22 +122,51 @@ def test_the_text_reads_as_a_traceback(cli, stacks, tmp_path):
     assert "0x" not in "\n".join(lines[1:])  # no locals unless they are asked for
 
 
-def test_states_of_threads(cli, python, tmp_path_factory, tmp_path):
-    """Of two threads that spin, one holds the GIL and the other waits for it; one that reads a pipe does neither."""
+def states(host, target, folder):
+    """{a thread's name: what it is about}"""
+    threads = json.loads(host.run(target, [["frames", "--json"]], folder)[0])["threads"]
+    return {thread["name"]: thread["state"] for thread in threads}
+
+
+def require_gil(python):
     if python.version < (3, 7) or python.flavours or python.environment:
         pytest.skip("nothing tells who holds the GIL; or it is no other than in the plain build")
-    waits, reads = ("waiting", "blocked") if python.version >= (3, 15) else ("detached", "detached")
+
+
+def test_states_while_one_keeps_the_gil(host, python, tmp_path_factory, tmp_path):
+    """Live and in its core: one holds the GIL for ever, two wait for it, one runs C code without it, two wait in the kernel."""
+    require_gil(python)
+    expected = {"holds": "attached", "spins 0": "waiting", "spins 1": "waiting", "computes": "outside", "blocks": "blocked",
+                "MainThread": "blocked"}
+    process = targets.PythonProcess(python, "stacks.py", tmp_path_factory.mktemp("held"), "held")
+    try:
+        found = None
+        for _ in range(40):
+            found = states(host, process, tmp_path)
+            if found == expected:
+                break
+            time.sleep(0.1)
+        assert found == expected
+        assert states(host, process.core(), tmp_path) == expected
+    finally:
+        process.close()
+
+
+def test_states_while_the_gil_changes_hands(cli, python, tmp_path_factory, tmp_path):
+    """Of two threads that spin, one holds the GIL and the other waits for it; one that reads a pipe does neither."""
+    require_gil(python)
     process = targets.PythonProcess(python, "stacks.py", tmp_path_factory.mktemp("busy"), "busy")
     held = 0
-    for _ in range(40):
-        threads = json.loads(cli.run(process, [["frames", "--json"]], tmp_path)[0])["threads"]
-        state = {thread["name"]: thread["state"] for thread in threads}
-        spinning = sorted(state[name] for name in state if name.startswith("spins"))
-        assert spinning.count("attached") < 2
-        if spinning == ["attached", waits]:  # else the GIL changes hands just now
-            assert state["blocks"] == state["MainThread"] == reads
-            held += 1
-        if held == 3:
-            break
-    process.close()
+    try:
+        for _ in range(40):
+            state = states(cli, process, tmp_path)
+            spinning = sorted(state[name] for name in state if name.startswith("spins"))
+            assert spinning.count("attached") < 2
+            if spinning == ["attached", "waiting"]:  # else the GIL changes hands just now
+                assert state["blocks"] == state["MainThread"] == "blocked"
+                held += 1
+            if held == 3:
+                break
+    finally:
+        process.close()
     assert held == 3

@@ -1,6 +1,7 @@
 """Threads in many kinds of frames, tasks and generators that wait: for `frames`.
 
-usage: stacks.py TRUTH [busy]    busy: two threads that want the GIL all the time, and no truth
+usage: stacks.py TRUTH [busy | held]    no truth; busy: two threads that want the GIL all the time; held: a third, in C code,
+                                        never lets it go, and a fourth runs C code without it
 
 The truth is told by a forked child, as in oracle.py: fork is libc's own, so that the child has all threads' states and
 frames, with the addresses of the parent. Of the frame that forks (park) the line differs, and is told by the parent.
@@ -9,7 +10,9 @@ import _thread
 import asyncio
 import ctypes
 import gc
+import hashlib
 import inspect
+import itertools
 import json
 import os
 import sys
@@ -377,19 +380,31 @@ def spin():
         pass
 
 
-def be_busy():
+def hold():
+    """Once the main thread is where it stays."""
+    main_is_parked = False
+    while not main_is_parked:
+        with open("/proc/self/task/%d/syscall" % os.getpid()) as f:
+            main_is_parked = f.read().startswith(("0 0x0 ", "3 0x0 "))
+    sum(itertools.repeat(0))
+
+
+def be_busy(with_holder):
     NATIVE[threading.get_ident()] = os.getpid()
     threading.Thread(target=block, name="blocks", daemon=True).start()
     wait_for(2)
     for number in range(2):
         threading.Thread(target=spin, name="spins %d" % number, daemon=True).start()
+    if with_holder:
+        threading.Thread(target=hashlib.pbkdf2_hmac, args=("sha256", b"p", b"s", 2 ** 31 - 1), name="computes", daemon=True).start()
+        threading.Thread(target=hold, name="holds", daemon=True).start()
     os.write(1, b"ready\n")
     os.read(0, 1)
 
 
 def main():
-    if sys.argv[2:] == ["busy"]:
-        be_busy()
+    if sys.argv[2:] in (["busy"], ["held"]):
+        be_busy(sys.argv[2] == "held")
     NATIVE[threading.get_ident()] = os.getpid()
     make_suspended()
     bodies = {
