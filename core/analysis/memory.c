@@ -489,8 +489,7 @@ static enum ph_status prepare(struct ph_explain *e, struct ph_error *err)
         if (status)
             return status;
     }
-    bool ok = heap->blocks.are_mimalloc || !heap->blocks.runs.count ||
-              ph_pymalloc_arenas(&e->arenas, &heap->blocks, heap->objects.python);
+    bool ok = ph_pymalloc_arenas(&e->arenas, &heap->blocks, heap->objects.python);
     e->blocks = ph_calloc(heap->blocks.slots.count + 1u, sizeof *e->blocks);
     e->natives = ph_calloc(e->chunks->starts.count + 1u, sizeof *e->natives);
     return ok && e->blocks && e->natives ? PH_OK : ph_fail(err, PH_NO_MEMORY, "out of memory");

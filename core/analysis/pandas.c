@@ -13,6 +13,7 @@ enum {
     LONGEST_CHAIN = 100,
     MOST_BLOCKS = 1 << 20, /* of one frame */
     MOST_COLUMNS = 1 << 24,
+    MOST_LEVELS = 100, /* of a MultiIndex */
     NAME_CHARS = 40,
 };
 
@@ -119,13 +120,14 @@ static ph_addr array_item(struct ph_heap *heap, uint32_t id, uint32_t i, uint64_
     return array.start + (uint64_t)(stride * (int64_t)i);
 }
 
-static bool holds_objects(struct ph_heap *heap, uint32_t id)
+/* Whether the name of what an array holds begins so. */
+static bool has_dtype(struct ph_heap *heap, uint32_t id, const char *name)
 {
     struct ph_object o;
     struct ph_str dtype = {0};
     if (ph_heap_open(heap, id, &o))
         ph_object_dtype(&heap->objects, &o, &dtype);
-    bool yes = strcmp(ph_str_text(&dtype), "object") == 0;
+    bool yes = strncmp(ph_str_text(&dtype), name, strlen(name)) == 0;
     ph_str_free(&dtype);
     return yes;
 }
@@ -289,10 +291,10 @@ const struct ph_pandas_use *ph_pandas_use_of(const struct ph_pandas *pandas, uin
     return found ? &pandas->uses.items[at] : NULL;
 }
 
-static bool append_object(struct ph_heap *heap, ph_addr address, struct ph_str *out)
+static bool append_object(struct ph_heap *heap, ph_addr address, bool quoted, struct ph_str *out)
 {
     struct ph_object o;
-    if (ph_str_object_text(&heap->objects, address, NAME_CHARS, out))
+    if (!quoted && ph_str_object_text(&heap->objects, address, NAME_CHARS, out))
         return true;
     if (!ph_object_at(&heap->objects, address, &o))
         return false;
@@ -300,29 +302,82 @@ static bool append_object(struct ph_heap *heap, ph_addr address, struct ph_str *
     return true;
 }
 
-/* The label at a position of an Index: of objects, of a range, or of numbers. */
-static bool append_label(struct ph_heap *heap, uint32_t index, uint32_t position,
-                         struct ph_str *out)
+/* An item of an array of integers. */
+static bool integer_item(struct ph_heap *heap, uint32_t array, uint32_t position, int64_t *out)
+{
+    const struct ph_python *python = heap->objects.python;
+    uint64_t bytes = 0, value = 0;
+    bool is_unsigned = is_ndarray(heap, array) && has_dtype(heap, array, "uint");
+    if (!is_unsigned && !(is_ndarray(heap, array) && has_dtype(heap, array, "int")))
+        return false;
+    ph_addr at = array_item(heap, array, position, &bytes);
+    const uint8_t *item =
+        at && bytes <= sizeof value ? ph_target_view(python->target, at, (size_t)bytes) : NULL;
+    if (!item)
+        return false;
+    for (uint64_t i = 0; i < bytes; i++)
+        value |= (uint64_t)item[i] << 8 * (python->layout.big_endian ? bytes - 1 - i : i);
+    unsigned unused = 64 - 8 * (unsigned)bytes;
+    *out = is_unsigned ? (int64_t)value : (int64_t)(value << unused) >> unused;
+    return !is_unsigned || value <= INT64_MAX;
+}
+
+/* The label at a position of an Index: of a range, of objects, or of integers. is_part: of a tuple,
+ * where text stands in quotes. */
+static bool append_simple_label(struct ph_heap *heap, uint32_t index, uint32_t position,
+                                bool is_part, struct ph_str *out)
 {
     const struct ph_python *python = heap->objects.python;
     uint32_t range = attribute(heap, index, "_range"), data = attribute(heap, index, "_data");
     struct ph_object o;
     uint64_t start, step, bytes;
+    int64_t number;
     if (range != PH_NO_OBJECT && ph_heap_open(heap, range, &o) &&
         o.type->family == &ph_family_range &&
         int_field(heap, &o, python->layout.range.start, &start) &&
         int_field(heap, &o, python->layout.range.step, &step)) {
-        ph_str_appendf(out, "%" PRIu64, start + step * position);
+        ph_str_appendf(out, "%" PRId64, (int64_t)(start + step * position));
         return true;
     }
-    ph_addr at = is_ndarray(heap, data) ? array_item(heap, data, position, &bytes) : 0;
-    if (at && holds_objects(heap, data))
-        return append_object(heap, ph_python_word(python, at, 0), out);
-    uint64_t number;
-    if (!at || bytes != 8 || !ph_target_u64(python->target, at, &number))
+    if (is_ndarray(heap, data) && has_dtype(heap, data, "object")) {
+        ph_addr at = array_item(heap, data, position, &bytes);
+        return at && append_object(heap, ph_python_word(python, at, 0), is_part, out);
+    }
+    if (!integer_item(heap, data, position, &number))
         return false;
-    ph_str_appendf(out, "%" PRId64, (int64_t)number);
+    ph_str_appendf(out, "%" PRId64, number);
     return true;
+}
+
+/* The tuple at a position of a MultiIndex: of each level the label whose number `_codes` has there,
+ * or -1, as str() gives it. */
+static bool append_tuple_label(struct ph_heap *heap, uint32_t levels, uint32_t codes,
+                               uint32_t position, struct ph_str *out)
+{
+    uint32_t i = 0;
+    for (; i < MOST_LEVELS; i++) {
+        uint32_t level = item(heap, levels, i);
+        int64_t code;
+        if (level == PH_NO_OBJECT)
+            break;
+        if (!integer_item(heap, item(heap, codes, i), position, &code) || code > MOST_COLUMNS)
+            return false;
+        ph_str_append(out, i ? ", " : "(");
+        if (code < 0)
+            ph_str_append(out, "nan");
+        else if (!append_simple_label(heap, level, (uint32_t)code, true, out))
+            return false;
+    }
+    ph_str_append(out, i == 1 ? ",)" : ")");
+    return i > 0;
+}
+
+static bool append_label(struct ph_heap *heap, uint32_t index, uint32_t position,
+                         struct ph_str *out)
+{
+    uint32_t levels = attribute(heap, index, "_levels"), codes = attribute(heap, index, "_codes");
+    return levels == PH_NO_OBJECT ? append_simple_label(heap, index, position, false, out)
+                                  : append_tuple_label(heap, levels, codes, position, out);
 }
 
 void ph_pandas_column_name(struct ph_heap *heap, const struct ph_pandas *pandas,
@@ -331,10 +386,14 @@ void ph_pandas_column_name(struct ph_heap *heap, const struct ph_pandas *pandas,
     if (use->index == PH_NO_OBJECT) {
         uint32_t name = attribute(heap, use->frame, "_name");
         if (name != PH_NO_OBJECT)
-            append_object(heap, heap->addresses[name], out);
+            append_object(heap, heap->addresses[name], false, out);
         return;
     }
     uint32_t position = pandas->columns.items[use->first_column + i];
-    if (!append_label(heap, use->index, position, out))
+    struct ph_str label = {0};
+    if (append_label(heap, use->index, position, &label))
+        ph_str_append(out, ph_str_text(&label));
+    else
         ph_str_appendf(out, "column %" PRIu32, position);
+    ph_str_free(&label);
 }

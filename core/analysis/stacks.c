@@ -28,28 +28,35 @@ static ph_addr gil_of(const struct ph_python *python, const struct ph_python_thr
                : 0;
 }
 
-static bool waits_for_gil(const struct ph_python *python, const struct ph_python_thread *thread)
+/* Whether the thread waits for the GIL. *known is false where its state does not say so, and what
+ * the kernel keeps it at may be the GIL or another. */
+static bool waits_for_gil(const struct ph_python *python, const struct ph_python_thread *thread,
+                          bool *known)
 {
     const struct ph_layout *L = &python->layout;
+    const struct ph_thread *kernel = thread->kernel;
+    ph_addr gil = gil_of(python, thread), futex = kernel ? kernel->futex : 0;
+    *known = true;
     if (ph_has(L->tstate.gil_requested))
         return ph_python_u32(python, thread->address, L->tstate.gil_requested);
-    ph_addr gil = gil_of(python, thread), futex = thread->kernel ? thread->kernel->futex : 0;
+    *known = kernel && kernel->call_known && (gil || !futex);
     return gil && futex >= gil && futex - gil < (ph_addr)L->gil.size;
 }
 
 enum ph_thread_state ph_thread_state(const struct ph_python *python,
                                      const struct ph_python_thread *thread)
 {
+    const struct ph_thread *kernel = thread->kernel;
     bool known, attached = ph_python_is_attached(python, thread->address, &known);
     if (!known)
         return PH_THREAD_UNKNOWN;
     if (attached)
         return gc_of(python, thread)->collecting ? PH_THREAD_COLLECTING : PH_THREAD_ATTACHED;
-    if (waits_for_gil(python, thread))
+    if (waits_for_gil(python, thread, &known))
         return PH_THREAD_WAITING;
-    if (thread->kernel && thread->kernel->call_known)
-        return thread->kernel->in_call ? PH_THREAD_BLOCKED : PH_THREAD_OUTSIDE;
-    return PH_THREAD_DETACHED;
+    if (!known && ph_python_attached_count(python))
+        return PH_THREAD_DETACHED;
+    return kernel && kernel->call_known && !kernel->in_call ? PH_THREAD_OUTSIDE : PH_THREAD_BLOCKED;
 }
 
 /* An attribute of a module that was imported; 0 where there is none. */

@@ -150,13 +150,14 @@ static void write_total(struct ph_doc *doc, const struct ph_cycles *c)
         ph_doc_line(doc, "%s of them have a __del__, which may bring them back to life",
                     ph_format_count(a, c->finalizers));
     if (c->uncollectable)
-        ph_doc_line(doc, "gc.garbage holds %s objects",
-                    ph_format_count(a, (int64_t)c->uncollectable));
+        ph_doc_line(doc, "gc.garbage holds %s object%s",
+                    ph_format_count(a, (int64_t)c->uncollectable), ph_plural(c->uncollectable));
     if (c->native_objects)
         ph_doc_line(doc,
-                    "%s objects that the collector tracks, %s, are kept alive by references "
-                    "of native code alone",
-                    ph_format_count(a, c->native_objects), ph_format_bytes(b, c->native_bytes));
+                    "Kept alive by references of native code alone: %s object%s that the "
+                    "collector tracks, %s",
+                    ph_format_count(a, c->native_objects), ph_plural(c->native_objects),
+                    ph_format_bytes(b, c->native_bytes));
 }
 
 /* --addresses: of all that the collector would find, for piping. */

@@ -417,7 +417,7 @@ const struct ph_command ph_command_frames = {
     .operands_text = "",
     .brief = "Python stacks of all threads, and what else waits in one",
     .help = "Show where the program is: the Python stack of each thread, with what the thread is "
-            "about (it holds the GIL, is in a garbage collection, is blocked outside Python); "
+            "about (it holds the GIL or waits for it, collects garbage, is outside Python); "
             "asyncio's tasks with the coroutines that they are in and what they await; and "
             "generators, coroutines and async generators that exist and do not run. The innermost "
             "call comes first. With --locals also the locals of each frame, with their deep "

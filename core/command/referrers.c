@@ -116,7 +116,8 @@ static void write_count(struct ph_doc *doc, struct ph_heap *heap, uint32_t id,
     ph_format_count(a, (int64_t)found);
     if (!mortal) {
         ph_doc_null(doc, "native", NULL);
-        ph_doc_line(doc, "%s references found; the object is immortal and counts none", a);
+        ph_doc_line(doc, "%s reference%s found; the object is immortal and counts none", a,
+                    ph_plural(found));
         return;
     }
     int64_t native = refcount > (int64_t)found ? refcount - (int64_t)found : 0;

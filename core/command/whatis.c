@@ -1,4 +1,5 @@
 #include "command/session.h"
+#include "heap/pymalloc.h"
 
 #include <inttypes.h>
 
@@ -75,8 +76,27 @@ static enum ph_status inside_buffer(struct ph_heap *heap, ph_addr address,
     return PH_OK;
 }
 
+/* Where an arena of pymalloc's has no pool. */
+static bool inside_arena(struct ph_heap *heap, ph_addr address, struct finding *f)
+{
+    struct ph_arenas arenas;
+    bool found = false;
+    if (!ph_pymalloc_arenas(&arenas, &heap->blocks, heap->objects.python))
+        return false;
+    for (uint32_t i = 0; i < arenas.items.count && !found; i++) {
+        const struct ph_pymalloc_arena *arena = &arenas.items.items[i];
+        found = address >= arena->start && address - arena->start < arenas.bytes;
+        f->start = arena->start;
+        f->buffer = address >= arena->next_pool ? "no pool yet" : "no pool in use";
+    }
+    f->kind = "arena";
+    f->bytes = arenas.bytes;
+    ph_arenas_free(&arenas);
+    return found;
+}
+
 /* Nothing that Python knows: a pool's free or raw block, or the kind of mapping. */
-static void classify_memory(const struct ph_heap *heap, ph_addr address, struct finding *f)
+static void classify_memory(struct ph_heap *heap, ph_addr address, struct finding *f)
 {
     const struct ph_run *run = ph_blocks_find(&heap->blocks, address);
     const struct ph_region *region = ph_target_region_at(heap->objects.python->target, address);
@@ -96,6 +116,8 @@ static void classify_memory(const struct ph_heap *heap, ph_addr address, struct 
         f->start = before || step > ph_run_end(run) ? step : ph_run_end(run);
         f->bytes = (before ? run->start : step + heap->blocks.step_bytes) - f->start;
         f->buffer = before ? "pool header" : "rest of a pool";
+    } else if (inside_arena(heap, address, f)) {
+        return;
     } else if (!region) {
         bool mapped = ph_target_is_mapped(heap->objects.python->target, address);
         f->kind = mapped ? "memory" : "unmapped";
@@ -183,7 +205,7 @@ const struct ph_command ph_command_whatis = {
     .operands_text = "ADDR",
     .brief = "what any address lies inside of",
     .help = "Say what the address ADDR is inside of: an object, a buffer that belongs to one, a "
-            "memory pool's block, static data, a stack, or nothing.",
+            "memory pool's block, an arena, static data, a stack, or nothing.",
     .operands = PH_OPERANDS_ADDR,
     .options = 0,
     .run = run_whatis,

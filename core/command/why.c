@@ -265,9 +265,10 @@ static enum ph_status why_type(struct ph_session *s, const struct ph_invocation 
     ph_doc_bytes(doc, "bytes", NULL, b->merged.bytes);
     bool any = b->merged.count;
     if (any)
-        ph_doc_line(doc, "%s objects of %s, %s, and the shortest ways to them:",
-                    ph_format_count(count, b->merged.count), filter.type_glob,
-                    ph_format_bytes(bytes, b->merged.bytes));
+        ph_doc_line(doc, "%s object%s of %s, %s, and the shortest ways to %s:",
+                    ph_format_count(count, b->merged.count), ph_plural(b->merged.count),
+                    filter.type_glob, ph_format_bytes(bytes, b->merged.bytes),
+                    b->merged.count == 1 ? "it" : "them");
     else
         ph_doc_line(doc, "No objects match '%s'; `top --limit 0` lists the types.",
                     filter.type_glob);
@@ -285,7 +286,7 @@ static enum ph_status why_type(struct ph_session *s, const struct ph_invocation 
                       });
     if (b->merged.hidden) {
         ph_doc_line(doc, "%s", "");
-        ph_doc_line(doc, "%s branches with fewer are left out; --limit 0 for all",
+        ph_doc_line(doc, "%s more with fewer objects; --limit 0 for all",
                     ph_format_count(count, b->merged.hidden));
     }
     return PH_OK;

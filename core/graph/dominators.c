@@ -24,7 +24,8 @@ struct search {
     uint32_t *label;     /* of the way up to the ancestor, the node with the least semidominator */
     uint32_t *immediate; /* immediate dominator; in the place of the ancestors */
     struct ph_nodes way; /* that is being shortened */
-    bool failed;
+    bool failed;         /* out of memory */
+    bool interrupted;
 };
 
 static bool has_but_one_edge_in(const struct search *s, uint32_t node)
@@ -32,11 +33,18 @@ static bool has_but_one_edge_in(const struct search *s, uint32_t node)
     return ph_edges_count(s->out, node) == 0 && ph_edges_count(s->in, node) == 1;
 }
 
+static bool interrupted(struct search *s, uint32_t handled)
+{
+    if (handled % NODES_A_LOOK == 0 && ph_host_interrupted(s->host))
+        s->interrupted = true;
+    return s->interrupted;
+}
+
 /* Set apart the nodes that hang; and how many are left. */
 static uint32_t set_apart(struct search *s)
 {
     uint32_t left = 0;
-    for (uint32_t node = 0; node < s->out->node_count; node++) {
+    for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
         bool hangs = node != s->root && has_but_one_edge_in(s, node);
         s->number[node] = hangs ? HANGS : PH_NO_NODE;
         left += !hangs;
@@ -51,7 +59,7 @@ static bool allocate(struct search *s)
     if (!s->number)
         return false;
     size_t searched = (size_t)set_apart(s) + 1;
-    bool ok = true;
+    bool ok = !s->interrupted;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i] = ph_malloc(searched * sizeof(uint32_t));
         ok = ok && *arrays[i];
@@ -68,11 +76,6 @@ static void release_ways(struct search *s)
     free(s->label);
     ph_array_free(&s->way);
     s->parent = s->semi = s->label = NULL;
-}
-
-static bool interrupted(const struct search *s, uint32_t handled)
-{
-    return handled % NODES_A_LOOK == 0 && ph_host_interrupted(s->host);
 }
 
 static void visit(struct search *s, uint32_t node, uint32_t parent)
@@ -177,7 +180,7 @@ static bool find_immediate(struct search *s)
 static uint32_t *take_immediate(struct search *s)
 {
     uint32_t *above = s->number;
-    for (uint32_t node = 0; node < s->out->node_count; node++) {
+    for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
         if (above[node] == HANGS) {
             uint32_t source = s->in->targets[s->in->first[node]];
             /* Whether it is handled already or not, this tells what is not reached. */
@@ -199,34 +202,34 @@ static bool hangs(const struct search *s, const struct ph_dominators *d, uint32_
     return d->immediate[node] != PH_NO_NODE && has_but_one_edge_in(s, node);
 }
 
-static void count_dominated(const struct search *s, struct ph_dominators *d)
+static void count_dominated(struct search *s, struct ph_dominators *d)
 {
     d->reached = s->reached;
     for (uint32_t n = 0; n < s->reached; n++)
         d->size[s->order[n]] = 1;
-    for (uint32_t node = 0; node < s->out->node_count; node++) {
+    for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
         if (!hangs(s, d, node))
             continue;
         d->size[node] = 1;
         d->size[d->immediate[node]]++;
         d->reached++;
     }
-    for (uint32_t n = s->reached; n-- > 1;)
+    for (uint32_t n = s->reached; n-- > 1 && !interrupted(s, n);)
         d->size[d->immediate[s->order[n]]] += d->size[s->order[n]];
 }
 
 /* Give each node the next place that is free behind the one above it. */
-static void place_nodes(const struct search *s, struct ph_dominators *d, uint32_t *free_place)
+static void place_nodes(struct search *s, struct ph_dominators *d, uint32_t *free_place)
 {
     d->order[0] = s->root;
     free_place[s->root] = 1;
-    for (uint32_t n = 1; n < s->reached; n++) {
+    for (uint32_t n = 1; n < s->reached && !interrupted(s, n); n++) {
         uint32_t node = s->order[n], *next = &free_place[d->immediate[node]];
         d->order[*next] = node;
         free_place[node] = *next + 1;
         *next += d->size[node];
     }
-    for (uint32_t node = 0; node < s->out->node_count; node++) {
+    for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
         if (hangs(s, d, node))
             d->order[free_place[d->immediate[node]]++] = node;
     }
@@ -239,16 +242,18 @@ static bool make_tree(struct search *s, struct ph_dominators *out)
     free(s->ancestor);
     s->ancestor = s->immediate = NULL;
     out->size = ph_calloc(nodes, sizeof *out->size);
-    if (!out->size)
+    if (!out->size || s->interrupted)
         return false;
     count_dominated(s, out);
+    if (s->interrupted) /* what it counted may be too little to place all nodes */
+        return false;
     uint32_t *free_place = ph_malloc(nodes * sizeof *free_place);
     out->order = ph_malloc(((size_t)out->reached + 1) * sizeof *out->order);
     bool ok = free_place && out->order;
     if (ok)
         place_nodes(s, out, free_place);
     free(free_place);
-    return ok;
+    return ok && !s->interrupted;
 }
 
 enum ph_status ph_dominators_find(const struct ph_edges *out_edges, const struct ph_edges *in_edges,
@@ -256,17 +261,11 @@ enum ph_status ph_dominators_find(const struct ph_edges *out_edges, const struct
                                   struct ph_dominators *out)
 {
     struct search s = {.out = out_edges, .in = in_edges, .host = host, .root = root};
-    enum ph_status status = PH_NO_MEMORY;
     *out = (struct ph_dominators){0};
-    if (allocate(&s)) {
-        bool found = number_nodes(&s) && find_semidominators(&s) && find_immediate(&s);
-        release_ways(&s);
-        if (!found)
-            status = s.failed ? PH_NO_MEMORY : PH_INTERRUPTED;
-        else if (make_tree(&s, out))
-            status = PH_OK;
-    }
+    bool ok = allocate(&s) && number_nodes(&s) && find_semidominators(&s) && find_immediate(&s);
     release_ways(&s);
+    ok = ok && make_tree(&s, out);
+    enum ph_status status = ok ? PH_OK : s.interrupted ? PH_INTERRUPTED : PH_NO_MEMORY;
     free(s.order);
     free(s.number);
     free(s.ancestor);

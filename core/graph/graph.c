@@ -667,6 +667,8 @@ static enum ph_status add_up(struct ph_graph *graph, const struct ph_host *host)
     }
     /* Last in the order, and so below all others, first. */
     for (uint32_t place = tree->reached; place-- > 1;) {
+        if (place % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
+            return PH_INTERRUPTED;
         uint32_t node = tree->order[place], above = tree->immediate[node];
         graph->retained[above] = ph_add_saturated(graph->retained[above], graph->retained[node]);
     }

@@ -179,6 +179,9 @@ bool ph_pymalloc_arenas(struct ph_arenas *arenas, const struct ph_blocks *blocks
     struct scan s = {.blocks = (struct ph_blocks *)blocks,
                      .python = python,
                      .header_bytes = header_bytes(python)};
+    *arenas = (struct ph_arenas){0};
+    if (blocks->are_mimalloc || !blocks->runs.count)
+        return true;
     return ph_arenas_find(arenas, python, blocks->step_bytes, test_pool, &s);
 }
 

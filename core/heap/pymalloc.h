@@ -21,8 +21,8 @@ struct ph_pool {
 bool ph_pool_read(const struct ph_python *python, const struct ph_run *run, uint32_t pool_bytes,
                   struct ph_pool *out);
 
-/* The arenas, where `blocks` are pymalloc's; release with ph_arenas_free(). None where no table can
- * be believed. False: out of memory. */
+/* The arenas; release with ph_arenas_free(). None where `blocks` are not pymalloc's, or no table
+ * can be believed. False: out of memory. */
 bool ph_pymalloc_arenas(struct ph_arenas *arenas, const struct ph_blocks *blocks,
                         struct ph_python *python);
 

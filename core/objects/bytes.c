@@ -1,5 +1,5 @@
-/* bytes, bytearray, memoryview and the buffer that memoryviews share (Objects/bytesobject.c,
- * bytearrayobject.c, memoryobject.c). */
+/* bytes, bytearray, memoryview, the buffer that memoryviews share and PickleBuffer
+ * (Objects/bytesobject.c, bytearrayobject.c, memoryobject.c). */
 #include "objects/object.h"
 
 #include "objects/str.h"
@@ -120,27 +120,34 @@ const struct ph_family ph_family_bytearray = {
 static void memoryview_summary(struct ph_objects *objects, const struct ph_object *o,
                                uint64_t max_chars, struct ph_str *out)
 {
+    const struct ph_layout *L = &objects->python->layout;
     (void)max_chars;
     ph_str_appendf(out, "<memory of %" PRId64 " bytes at 0x%" PRIx64 ">",
-                   ph_object_ssize(objects, o, objects->python->layout.memoryview.view_len),
-                   ph_object_ptr(objects, o, objects->python->layout.memoryview.view_buf));
+                   ph_object_ssize(objects, o, L->memoryview.view + L->buffer.len),
+                   ph_object_ptr(objects, o, L->memoryview.view + L->buffer.buf));
 }
 
-void ph_view_array(const struct ph_objects *objects, const struct ph_object *o,
+void ph_view_array(const struct ph_objects *objects, const struct ph_object *o, int64_t view,
                    struct ph_array *out)
 {
     const struct ph_layout *L = &objects->python->layout;
-    out->start = ph_object_ptr(objects, o, L->memoryview.view_buf);
-    out->nbytes = ph_object_count(objects, o, L->memoryview.view_len);
-    out->base = ph_object_ptr(objects, o, L->memoryview.view_obj);
-    ph_array_read_shape(objects, out, ph_object_ptr(objects, o, L->memoryview.view_shape),
-                        ph_object_int(objects, o, L->memoryview.view_ndim));
+    out->start = ph_object_ptr(objects, o, view + L->buffer.buf);
+    out->nbytes = ph_object_count(objects, o, view + L->buffer.len);
+    out->base = ph_object_ptr(objects, o, view + L->buffer.obj);
+    ph_array_read_shape(objects, out, ph_object_ptr(objects, o, view + L->buffer.shape),
+                        ph_object_int(objects, o, view + L->buffer.ndim));
 }
 
-void ph_view_dtype(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out)
+static void append_format(const struct ph_objects *objects, const struct ph_object *o, int64_t view,
+                          struct ph_str *out)
 {
-    ph_append_c_string(
-        objects, ph_object_ptr(objects, o, objects->python->layout.memoryview.view_format), out);
+    int32_t format = objects->python->layout.buffer.format;
+    ph_append_c_string(objects, ph_object_ptr(objects, o, view + format), out);
+}
+
+void ph_memoryview_dtype(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out)
+{
+    append_format(objects, o, objects->python->layout.memoryview.view, out);
 }
 
 /* A flag, of the view or of the buffer that it shares, says that it was released: 1 in both
@@ -155,7 +162,7 @@ static bool memoryview_array(struct ph_objects *objects, const struct ph_object 
          (int32_t)ph_python_u32(objects->python, shared, L->managed_buffer.flags)) &
         RELEASED)
         return false;
-    ph_view_array(objects, o, out);
+    ph_view_array(objects, o, L->memoryview.view, out);
     return true;
 }
 
@@ -166,11 +173,33 @@ const struct ph_family ph_family_memoryview = {
                                             PH_REF_FIELD_WEAK("obj", memoryview, view_obj),
                                             {0}},
     .array = memoryview_array,
-    .dtype = ph_view_dtype,
+    .dtype = ph_memoryview_dtype,
     .summary = memoryview_summary,
 };
 
 const struct ph_family ph_family_managed_buffer = {
     .type_names = PH_TYPE_NAMES("managedbuffer"),
     .fields = (const struct ph_ref_field[]){PH_REF_FIELD("obj", managed_buffer, master_obj), {0}},
+};
+
+/* One that was released has no buffer (Objects/picklebufobject.c). */
+static bool pickle_buffer_array(struct ph_objects *objects, const struct ph_object *o,
+                                struct ph_array *out)
+{
+    ph_view_array(objects, o, objects->python->layout.pickle_buffer.view, out);
+    return out->base;
+}
+
+static void pickle_buffer_dtype(struct ph_objects *objects, const struct ph_object *o,
+                                struct ph_str *out)
+{
+    append_format(objects, o, objects->python->layout.pickle_buffer.view, out);
+}
+
+const struct ph_family ph_family_pickle_buffer = {
+    .type_names = PH_TYPE_NAMES("pickle.PickleBuffer"),
+    .struct_size = PH_STRUCT_OF(pickle_buffer),
+    .fields = PH_REF_FIELDS(PH_REF_NOTE("buffer of", pickle_buffer, view_obj)),
+    .array = pickle_buffer_array,
+    .dtype = pickle_buffer_dtype,
 };

@@ -89,27 +89,31 @@ uint64_t ph_object_own_bytes(struct ph_objects *objects, const struct ph_object 
     return bytes < o->type->min_bytes ? o->type->min_bytes : bytes;
 }
 
-/* Whether the object itself has a GC header: static types say HAVE_GC and have none (type_is_gc).
- */
-static bool object_is_gc(const struct ph_objects *objects, const struct ph_object *o)
+/* Whether it is a static type, which has no GC header though its own type says HAVE_GC
+ * (Objects/typeobject.c: type_is_gc()). */
+static bool is_static_type(const struct ph_objects *objects, const struct ph_object *o)
 {
-    if (!o->type->is_gc)
-        return false;
-    if (!(o->type->flags & PH_TPFLAGS_TYPE_SUBCLASS))
-        return true;
-    return ph_object_ptr(objects, o, objects->python->layout.type.tp_flags) & PH_TPFLAGS_HEAPTYPE;
+    return (o->type->flags & PH_TPFLAGS_TYPE_SUBCLASS) &&
+           !(ph_object_ptr(objects, o, objects->python->layout.type.tp_flags) &
+             PH_TPFLAGS_HEAPTYPE);
 }
 
 /* What sys.getsizeof adds to __sizeof__() (Python/sysmodule.c: _PySys_GetSizeOf). */
 static uint64_t presize(const struct ph_objects *objects, const struct ph_object *o)
 {
-    const struct ph_layout *L = &objects->python->layout;
-    bool by_flag = L->traits.presize == PH_PRESIZE_TYPE_FLAG;
-    bool gc = by_flag ? o->type->is_gc : object_is_gc(objects, o);
-    uint64_t bytes = gc ? ph_python_gc_header_bytes(objects->python) : 0;
-    if (L->traits.presize != PH_PRESIZE_GC_OBJECT)
-        bytes += ph_managed_header_bytes(objects->python, o->type->flags);
-    return bytes;
+    const struct ph_python *python = objects->python;
+    bool is_static = is_static_type(objects, o);
+    uint64_t gc = o->type->is_gc ? ph_python_gc_header_bytes(python) : 0;
+    uint64_t managed = ph_managed_header_bytes(python, o->type->flags);
+    switch (python->layout.traits.presize) {
+    case PH_PRESIZE_GC_OBJECT:
+        return is_static ? 0 : gc;
+    case PH_PRESIZE_TYPE_FLAG:
+        return gc + managed;
+    case PH_PRESIZE_TYPE_FLAG_BUT_STATIC:
+        return is_static && o->type->address == python->type_type ? 0 : gc + managed;
+    }
+    return 0;
 }
 
 uint64_t ph_object_sizeof(struct ph_objects *objects, const struct ph_object *o)

@@ -400,10 +400,10 @@ void ph_array_read_shape(const struct ph_objects *objects, struct ph_array *out,
                          int64_t dimensions);
 /* Append a C string of the target, such as a format, made visible; nothing where there is none. */
 void ph_append_c_string(const struct ph_objects *objects, ph_addr text, struct ph_str *out);
-/* Of a memoryview that is in use (2.7 keeps the same struct elsewhere). */
-void ph_view_array(const struct ph_objects *objects, const struct ph_object *o,
+/* What the Py_buffer that an object has at `view` shows, of an object whose memory is in use. */
+void ph_view_array(const struct ph_objects *objects, const struct ph_object *o, int64_t view,
                    struct ph_array *out);
-void ph_view_dtype(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out);
+void ph_memoryview_dtype(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out);
 /* "B", for objects whose items are mere bytes. */
 void ph_dtype_bytes(struct ph_objects *objects, const struct ph_object *o, struct ph_str *out);
 /* The families, so that code which treats one specially can compare addresses. */

@@ -57,7 +57,7 @@ const struct ph_family ph_family_old_instance = {
 static bool memoryview_array(struct ph_objects *objects, const struct ph_object *o,
                              struct ph_array *out)
 {
-    ph_view_array(objects, o, out);
+    ph_view_array(objects, o, objects->python->layout.memoryview.view, out);
     return true;
 }
 
@@ -67,5 +67,5 @@ const struct ph_family ph_family_py2_memoryview = {
     .fields = PH_REF_FIELDS(PH_REF_NOTE("base", memoryview, base),
                             PH_REF_NOTE("buffer of", memoryview, view_obj)),
     .array = memoryview_array,
-    .dtype = ph_view_dtype,
+    .dtype = ph_memoryview_dtype,
 };

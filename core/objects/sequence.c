@@ -22,9 +22,13 @@ static uint64_t list_room(const struct ph_objects *objects, const struct ph_obje
            ph_word_bytes(objects->python);
 }
 
+/* While a list is sorted, it shows as an empty one with room for -1 items, which count as such
+ * (list_sort_impl(), list___sizeof___impl()). */
 static uint64_t list_size(struct ph_objects *objects, const struct ph_object *o)
 {
-    return o->type->basicsize + list_room(objects, o);
+    int64_t allocated = ph_object_ssize(objects, o, objects->python->layout.list.allocated);
+    return allocated == -1 ? o->type->basicsize - ph_word_bytes(objects->python)
+                           : o->type->basicsize + list_room(objects, o);
 }
 
 static void list_refs(struct ph_objects *objects, const struct ph_object *o,

@@ -185,6 +185,15 @@ def test_arenas(subject):
     assert bytes_of(subject.live, "pymalloc: alignment of arenas") == stated(stats, "bytes lost to arena alignment")
 
 
+def test_an_arena_without_pools(cli, subject, process, tmp_path):
+    """What lies in an arena behind all pools that were ever handed out."""
+    if not uses_pymalloc(subject.python):
+        pytest.skip("no pymalloc")
+    answers = [json.loads(answer) for answer in cli.run(process, [
+        ["whatis", hex(subject.truth["arena_page"] + offset), "--json"] for offset in (0, PAGE - 1)], tmp_path)]
+    assert [answer["kind"] for answer in answers] == ["arena", "arena"]
+
+
 def test_who_pins_the_arenas(subject):
     if not uses_pymalloc(subject.python):
         pytest.skip("no pymalloc")

@@ -12,6 +12,7 @@ import io
 import json
 import mmap
 import os
+import pickle
 import sys
 import tempfile
 import traceback
@@ -29,6 +30,7 @@ if "compiled" in sys.argv[2:]:
     import grids
 PYTHON_3 = sys.version_info >= (3,)
 CDATA = ctypes.c_int.__mro__[2]
+PICKLE_BUFFER = getattr(pickle, "PickleBuffer", None)
 KEPT, EXPLICIT_BASES, FRAMES = [], {}, []
 
 
@@ -61,6 +63,9 @@ def standard():
         EXPLICIT_BASES[id(view)] = id(text)  # 2.7 does not tell it
     if PYTHON_3:
         keep(memoryview(memoryview(room)[10:])[::3], memoryview(numbers), memoryview(numbers)[:100].cast("B"), memoryview(bytes(24)).cast("B", [2, 3, 4]))
+    if PICKLE_BUFFER:
+        keep(*map(PICKLE_BUFFER, (text, room, numbers, memoryview(room)[5:], b"released")))
+        KEPT[-1].release()
     in_memory = io.BytesIO(b"in memory" * 1000)
     KEPT.append(in_memory)
     if PYTHON_3:
@@ -131,6 +136,10 @@ def of_pandas():
         "maybe": pd.array([1, None] * 1000, dtype="Int64")})
     numbered = pd.DataFrame(NUMPY.ones((700, 3)))
     FRAMES.extend([frame, numbered, frame["price"].copy()])
+    by_year = pd.MultiIndex.from_product([["it's", "volume"], [2024, 2025]])
+    FRAMES.append(pd.DataFrame(NUMPY.ones((300, 4)), columns=by_year))
+    FRAMES.append(pd.DataFrame(NUMPY.ones((300, 2)), columns=pd.MultiIndex.from_tuples([("one",), (None,)])))
+    FRAMES.append(pd.DataFrame(NUMPY.ones((300, 2)), columns=pd.Index([7, 300], dtype="uint16" if pd.__version__ >= "2" else "int64")))
 
 
 # ---- the truth ----
@@ -219,6 +228,9 @@ def describe(o):
             told = [len(o) * o.itemsize, True, [len(o)], o.typecode]
         elif isinstance(o, memoryview):
             told = [product(o.shape) * o.itemsize, False, list(o.shape), o.format]
+        elif PICKLE_BUFFER and isinstance(o, PICKLE_BUFFER):
+            view = memoryview(o)
+            told = [view.nbytes, False, list(view.shape), view.format]
         elif isinstance(o, CDATA):
             view = memoryview(o)
             told = [ctypes.sizeof(o), bool(o._b_needsfree_), list(view.shape or []), view.format]
@@ -248,6 +260,8 @@ def base_of(o):
             return hex(EXPLICIT_BASES[id(o)])
         if isinstance(o, memoryview):
             following = o.obj if PYTHON_3 else None
+        elif PICKLE_BUFFER and isinstance(o, PICKLE_BUFFER):
+            following = gc.get_referents(o)[0]
         elif NUMPY and isinstance(o, (NUMPY.ndarray, NUMPY.void)):
             following = None if o.flags.owndata else o.base
         elif isinstance(o, CDATA):

@@ -58,12 +58,43 @@ def recurse(depth, then):
     return recurse(depth - 1, then) if depth else then()
 
 
+def nameless():
+    """(start, end) of all memory that belongs to no file, heap or stack, by address."""
+    with open("/proc/self/maps") as f:
+        lines = [line.split() for line in f]
+    return [tuple(int(number, 16) for number in line[0].split("-")) for line in lines if line[1:2] == ["rw-p"] and len(line) == 5]
+
+
+def added(before, after):
+    """The pieces that were not there before."""
+    pieces = []
+    for start, end in after:
+        for old_start, old_end in before:
+            if start <= old_start < end:
+                pieces.append((start, old_start))
+                start = old_end
+        pieces.append((start, end))
+    return pieces
+
+
+def fill_arenas(kept):
+    """Allocate small objects until that brings a new arena, of which then nearly all is free: its last page."""
+    for _ in range(400):
+        before = nameless()
+        kept.append([b"%0400d" % number for number in range(20)])
+        for start, end in added(before, nameless()):
+            if end - start in (1 << 18, 1 << 20):
+                return end - 4096
+    return 0
+
+
 def main():
     path = sys.argv[1]
     kept = sparse()
     held = [list(range(50000)), {number: str(number) for number in range(20500)}, bytearray(5 << 20), b"x" * (1 << 20),
             array.array("d", range(30000)), set(range(3000)), "y" * 100000]
     native()
+    arena_page = fill_arenas(held)
     threading.Thread(target=recurse, args=(300, wait), daemon=True).start()
     filler = threading.Thread(target=held.append, args=([bytearray(2000) for _ in range(1000)],))
     filler.start()
@@ -81,7 +112,7 @@ def main():
     gc.disable()
     os.dup2(os.open(path + ".stats", os.O_WRONLY | os.O_CREAT), 2)
     truth = {"native_bytes": NATIVE_BLOCKS * NATIVE_BYTES + (3 << 20), "kept": len(kept),
-             "read_buffer_bytes": sys.getsizeof(b"x")}
+             "read_buffer_bytes": sys.getsizeof(b"x"), "arena_page": arena_page}
     int("70000")  # leaves an int to be taken for the process id that fork gives the parent (3.14 on keep freed ones)
     park(path, mallinfo, truth, LIBC.fork, sys._debugmallocstats, os.read)
 

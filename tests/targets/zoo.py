@@ -1642,6 +1642,9 @@ def untracked():
         MARKS[name] = id(value)
 
 
+SORTED = [True, False]  # for ever: the process stays in a key function
+
 if __name__ == "__main__":
     build()
-    oracle.park(sys.argv[1], *map(int, sys.argv[2:3]), always=[ZOO["threads"], ZOO["lists_and_tuples"]], marks=MARKS)
+    SORTED.sort(key=lambda item: oracle.park(sys.argv[1], *map(int, sys.argv[2:3]), marks=MARKS,
+                                             always=[ZOO["threads"], ZOO["lists_and_tuples"]]))
