@@ -158,19 +158,38 @@ uint64_t ph_str_object_data(struct ph_objects *objects, const struct ph_object *
     return shape.length * shape.kind;
 }
 
+/* The quote that repr() takes: the single one, unless the text has such and no double ones. */
+static char quote_for(bool has_single, bool has_double)
+{
+    return has_single && !has_double ? '"' : '\'';
+}
+
 /* Without a prefix, as 2.7 shows a str. */
 static void append_bytes_literal(const uint8_t *bytes, uint64_t len, bool cut, struct ph_str *out)
 {
-    ph_str_append(out, "'");
+    char quote = quote_for(len && memchr(bytes, '\'', len), len && memchr(bytes, '"', len));
+    ph_str_appendf(out, "%c", quote);
     for (uint64_t i = 0; i < len; i++) {
-        if (bytes[i] == '\'' || bytes[i] == '\\')
-            ph_str_appendf(out, "\\%c", bytes[i]);
-        else if (bytes[i] >= ' ' && bytes[i] < 127)
-            ph_str_append_len(out, (const char *)&bytes[i], 1);
+        char c = (char)bytes[i];
+        if (c == quote || c == '\\')
+            ph_str_appendf(out, "\\%c", c);
+        else if (c == '\t' || c == '\n' || c == '\r')
+            ph_str_append(out, c == '\t' ? "\\t" : c == '\n' ? "\\n" : "\\r");
+        else if (c >= ' ' && c < 127)
+            ph_str_append_len(out, &c, 1);
         else
             ph_str_appendf(out, "\\x%02x", bytes[i]);
     }
-    ph_str_append(out, cut ? "'..." : "'");
+    ph_str_appendf(out, cut ? "%c..." : "%c", quote);
+}
+
+static bool has_char(const struct ph_python *python, const uint8_t *data, unsigned kind,
+                     uint64_t count, uint32_t wanted)
+{
+    uint64_t i = 0;
+    while (i < count && char_at(python, data, kind, i) != wanted)
+        i++;
+    return i < count;
 }
 
 void ph_str_object_literal(struct ph_objects *objects, ph_addr str, uint64_t max_chars,
@@ -188,14 +207,17 @@ void ph_str_object_literal(struct ph_objects *objects, ph_addr str, uint64_t max
         append_bytes_literal(data, data ? count : 0, count < shape.length, out);
         return;
     }
-    ph_str_append(out, python->layout.traits.str == PH_STR_BYTES ? "u'" : "'");
-    for (uint64_t i = 0; data && i < count; i++) {
+    uint64_t seen = data ? count : 0;
+    char quote = quote_for(has_char(python, data, shape.kind, seen, '\''),
+                           has_char(python, data, shape.kind, seen, '"'));
+    ph_str_appendf(out, python->layout.traits.str == PH_STR_BYTES ? "u%c" : "%c", quote);
+    for (uint64_t i = 0; i < seen; i++) {
         uint32_t c = char_at(python, data, shape.kind, i);
-        if (c == '\'' || c == '\\')
+        if (c == (uint32_t)quote || c == '\\')
             ph_str_append(out, "\\");
         ph_str_append_codepoint(out, c);
     }
-    ph_str_append(out, count < shape.length ? "'..." : "'");
+    ph_str_appendf(out, count < shape.length ? "%c..." : "%c", quote);
 }
 
 void ph_bytes_literal(const uint8_t *bytes, uint64_t len, bool cut, struct ph_str *out)

@@ -42,6 +42,12 @@ def test_show_tells_the_value(cli, zoo, tmp_path):
         assert value in json.loads(answer)["summary"], mark
 
 
+def test_text_is_shown_as_repr_shows_it(cli, zoo, tmp_path):
+    expected = [(mark[len("repr "):], address) for mark, address in zoo.truth.marks.items() if mark.startswith("repr ")]
+    answers = cli.run(zoo, [["show", address, "--json"] for _, address in expected], tmp_path)
+    assert len(expected) == 10 and [json.loads(answer)["summary"] for answer in answers] == [text for text, _ in expected]
+
+
 def test_native_references(cli, zoo, tmp_path):
     """A leaked reference is one that the refcount shows and nothing explains."""
     document = json.loads(cli.run(zoo, [["referrers", zoo.truth.marks["leaked_bytes"], "--json"]], tmp_path)[0])

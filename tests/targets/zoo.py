@@ -1633,6 +1633,10 @@ def untracked():
     hostile = "\x1b[31m %s%n \\ \"; set $hostile = 1\n\nset $hostile = 2\n" + str(os.getpid())
     MARKS["hostile"] = id(hostile)
     yield hostile
+    for value in ("it's", 'say "no"', "it's \"so\"", "a\\b\t\r\n\0\x7f\u20ac\U0001f600\u202e", b"it's", b'say "no"', b"\"it's\"",
+                  b"a\\b\t\r\n\0\x7f\xff", "", b""):
+        MARKS["repr " + repr(value)] = id(value)
+        yield value
     leak = ctypes.pythonapi.Py_IncRef
     leak.argtypes = [ctypes.py_object]
     for name, value in (("leaked_str", "leaked str %d" % os.getpid()), ("leaked_bytes", b"leaked %d" % os.getpid()),
