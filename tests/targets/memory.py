@@ -1,7 +1,8 @@
 """A heap of all kinds of memory, and what the allocators themselves say of it.
 
-usage: memory.py TRUTH    the truth's marks: {"mallinfo": {...} or null, "native_bytes", "kept", "read_buffer_bytes"};
-                          and in TRUTH.stats what sys._debugmallocstats() writes
+usage: memory.py TRUTH          the truth's marks: {"mallinfo": {...} or null, "native_bytes", "kept", "read_buffer_bytes", "id_bytes"};
+                                and in TRUTH.stats what sys._debugmallocstats() writes
+       memory.py TRUTH arena    nothing but small objects, the last in a new arena: {"arena_page"}, its last page
 
 The child of a fork measures before it does anything else, for each object that it makes changes what it measures.
 """
@@ -79,8 +80,8 @@ def added(before, after):
 
 def fill_arenas(kept):
     """Allocate small objects until that brings a new arena, of which then nearly all is free: its last page."""
+    before = nameless()
     for _ in range(400):
-        before = nameless()
         kept.append([b"%0400d" % number for number in range(20)])
         for start, end in added(before, nameless()):
             if end - start in (1 << 18, 1 << 20):
@@ -88,13 +89,27 @@ def fill_arenas(kept):
     return 0
 
 
+def stay_with_a_new_arena(path):
+    kept = []
+    tell(path, {"arena_page": hex(fill_arenas(kept))})
+    os.write(1, b"ready\n")
+    os.read(*STDIN_AND_LENGTH)
+    os._exit(0)
+
+
+def tell(path, truth):
+    with open(path, "w") as out:
+        json.dump({"types": [], "tracked_count": 0, "address": [], "type": [], "size": [], "marks": truth}, out)
+
+
 def main():
     path = sys.argv[1]
+    if sys.argv[2:] == ["arena"]:
+        stay_with_a_new_arena(path)
     kept = sparse()
     held = [list(range(50000)), {number: str(number) for number in range(20500)}, bytearray(5 << 20), b"x" * (1 << 20),
             array.array("d", range(30000)), set(range(3000)), "y" * 100000]
     native()
-    arena_page = fill_arenas(held)
     threading.Thread(target=recurse, args=(300, wait), daemon=True).start()
     filler = threading.Thread(target=held.append, args=([bytearray(2000) for _ in range(1000)],))
     filler.start()
@@ -112,7 +127,7 @@ def main():
     gc.disable()
     os.dup2(os.open(path + ".stats", os.O_WRONLY | os.O_CREAT), 2)
     truth = {"native_bytes": NATIVE_BLOCKS * NATIVE_BYTES + (3 << 20), "kept": len(kept),
-             "read_buffer_bytes": sys.getsizeof(b"x"), "arena_page": arena_page}
+             "read_buffer_bytes": sys.getsizeof(b"x"), "id_bytes": sys.getsizeof(70000)}
     int("70000")  # leaves an int to be taken for the process id that fork gives the parent (3.14 on keep freed ones)
     park(path, mallinfo, truth, LIBC.fork, sys._debugmallocstats, os.read)
 
@@ -122,8 +137,7 @@ def park(path, mallinfo, truth, fork, print_stats, read):
         print_stats()
         info = mallinfo and mallinfo()
         truth["mallinfo"] = info and {name: getattr(info, name) for name in Mallinfo.names}
-        with open(path, "w") as out:
-            json.dump({"types": [], "tracked_count": 0, "address": [], "type": [], "size": [], "marks": truth}, out)
+        tell(path, truth)
         os.write(1, b"ready\n")
         os._exit(0)
     read(*STDIN_AND_LENGTH)
