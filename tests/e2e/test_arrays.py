@@ -281,6 +281,19 @@ def test_layout_before_the_process(debugger, cli, compiled, tmp_path):
     assert "2 arrays that own their memory; 3 views" in said[4]
 
 
+def test_tensors(cli, system_python, tmp_path_factory, tmp_path):
+    """PyTorch's, by the file that docs/LAYOUTS.md names: each tensor's storage, and whether nobody shares it."""
+    if not system_python.imports("torch"):
+        pytest.skip("no PyTorch: install python3-torch")
+    process = targets.PythonProcess(system_python, "tensors.py", tmp_path_factory.mktemp("tensors"))
+    layout = str(DOCUMENT.parents[1] / "examples" / "torch.layout")
+    for target in (lambda: process, process.core):
+        target = target()
+        arrays, = ask(cli, target, tmp_path, ["arrays", *WHOLE, "--type", "torch*", "--layout", layout])
+        found = sorted([row["address"], row["type"], row["nbytes"], row["owns"], row["shape"]] for row in arrays["arrays"] if row["nbytes"])
+        assert found == sorted(target.truth.data["tensors"])
+
+
 # ---- whose memory ----
 
 
