@@ -15,15 +15,16 @@ struct prstatus_format {
     GElf_Half machine;
     /* Offsets of bytes in the note; 0: not there. On AArch64 a call's first argument is. */
     unsigned pid, sp, thread_pointer, call, arguments[2];
-    int futex[2]; /* the numbers of the system call */
+    int futex[3]; /* the numbers of the system call; the last goes on with one that was interrupted
+                   */
 };
 
 static const struct prstatus_format prstatus_formats[] = {
     {EM_X86_64, .pid = 32, .sp = 112 + 19 * 8, .thread_pointer = 112 + 21 * 8, .call = 112 + 15 * 8,
-     .arguments = {112 + 14 * 8, 112 + 13 * 8}, .futex = {202, 202}},
+     .arguments = {112 + 14 * 8, 112 + 13 * 8}, .futex = {202, 202, 219}},
     {EM_386, .pid = 24, .sp = 72 + 15 * 4, .call = 72 + 11 * 4, .arguments = {72, 72 + 4},
-     .futex = {240, 422}},
-    {EM_AARCH64, .pid = 32, .sp = 112 + 31 * 8, .futex = {98, 98}},
+     .futex = {240, 422, 0}},
+    {EM_AARCH64, .pid = 32, .sp = 112 + 31 * 8, .futex = {98, 98, 128}},
 };
 
 static const struct prstatus_format *find_format(unsigned machine)
@@ -105,8 +106,10 @@ void ph_thread_set_call(struct ph_thread *thread, unsigned machine, int64_t call
     bool waits = command == FUTEX_WAIT || command == FUTEX_LOCK_PI || command == FUTEX_WAIT_BITSET;
     thread->call_known = true;
     thread->in_call = call >= 0;
-    if (waits && (call == format->futex[0] || call == format->futex[1]))
-        thread->futex = arguments[0];
+    for (size_t i = 0; i < sizeof format->futex / sizeof *format->futex; i++) {
+        if (waits && call == format->futex[i])
+            thread->futex = arguments[0];
+    }
 }
 
 static bool read_thread(struct ph_target *t, GElf_Half machine, struct cursor *c)
