@@ -25,13 +25,13 @@ static bool is_readable(const struct ph_verifier *v, ph_addr target)
 }
 
 static void report_dangling(struct ph_verifier *v, ph_addr holder, ph_addr target,
-                            struct ph_label label)
+                            struct ph_label label, bool passing)
 {
     if (!is_readable(v, target) || ph_verify_missing(v, target, false))
         return;
     ph_str_clear(&v->text);
     ph_label_format(&v->heap->objects, label, &v->text);
-    ph_report(v, holder, PH_PROBLEM_REFERENCE, PH_LASTING, "%s refers to %s at 0x%" PRIx64,
+    ph_report(v, holder, PH_PROBLEM_REFERENCE, passing, "%s refers to %s at 0x%" PRIx64,
               ph_str_text(&v->text), where(v, target), target);
 }
 
@@ -77,6 +77,17 @@ static ph_addr uncounted_target(struct ph_verifier *v, const struct ph_object *o
     return o->type->is_python_class || L->version >= 0x03080000 ? 0 : o->type->address;
 }
 
+/* Whether it is the last item of a list to which a thread may append at this instant: the list is
+ * longer before the item is there (Objects/listobject.c: app1()), and what was there before is not
+ * taken away. */
+static bool is_appended(struct ph_verifier *v, struct ph_label label)
+{
+    struct ph_object o;
+    return !v->at_rest && label.kind == PH_LABEL_ITEM && ph_heap_open(v->heap, v->source, &o) &&
+           (o.type->flags & PH_TPFLAGS_LIST_SUBCLASS) &&
+           (int64_t)label.arg + 1 == ph_object_var_size(&v->heap->objects, &o);
+}
+
 static void see_ref(void *ctx, ph_addr target, struct ph_label label, unsigned flags)
 {
     struct ph_verifier *v = ctx;
@@ -84,7 +95,7 @@ static void see_ref(void *ctx, ph_addr target, struct ph_label label, unsigned f
         return;
     uint32_t id = ph_heap_find(v->heap, target);
     if (id == PH_NO_OBJECT) {
-        report_dangling(v, v->heap->addresses[v->source], target, label);
+        report_dangling(v, v->heap->addresses[v->source], target, label, is_appended(v, label));
         return;
     }
     bool owns =
@@ -123,7 +134,7 @@ static void see_root(void *ctx, const struct ph_root *root, ph_addr target, stru
         return;
     uint32_t id = ph_heap_find(v->heap, target);
     if (id == PH_NO_OBJECT)
-        report_dangling(v, root->address, target, label);
+        report_dangling(v, root->address, target, label, PH_LASTING);
     else if (is_frame && !(flags & (PH_REF_SHARED | PH_REF_BORROWED)))
         v->found[id]++;
 }

@@ -15,8 +15,8 @@ struct prstatus_format {
     GElf_Half machine;
     /* Offsets of bytes in the note; 0: not there. On AArch64 a call's first argument is. */
     unsigned pid, sp, thread_pointer, call, arguments[2];
-    int futex[3]; /* the numbers of the system call; the last goes on with one that was interrupted
-                   */
+    /* The numbers of the system call; the last is the one that goes on with an interrupted one. */
+    int futex[3];
 };
 
 static const struct prstatus_format prstatus_formats[] = {
