@@ -120,12 +120,12 @@ static ph_addr array_item(struct ph_heap *heap, uint32_t id, uint32_t i, uint64_
     return array.start + (uint64_t)(stride * (int64_t)i);
 }
 
-/* Whether the name of what an array holds begins so. */
+/* Whether it is an array, and the name of what that holds begins so. */
 static bool has_dtype(struct ph_heap *heap, uint32_t id, const char *name)
 {
     struct ph_object o;
     struct ph_str dtype = {0};
-    if (ph_heap_open(heap, id, &o))
+    if (is_ndarray(heap, id) && ph_heap_open(heap, id, &o))
         ph_object_dtype(&heap->objects, &o, &dtype);
     bool yes = strncmp(ph_str_text(&dtype), name, strlen(name)) == 0;
     ph_str_free(&dtype);
@@ -307,8 +307,8 @@ static bool integer_item(struct ph_heap *heap, uint32_t array, uint32_t position
 {
     const struct ph_python *python = heap->objects.python;
     uint64_t bytes = 0, value = 0;
-    bool is_unsigned = is_ndarray(heap, array) && has_dtype(heap, array, "uint");
-    if (!is_unsigned && !(is_ndarray(heap, array) && has_dtype(heap, array, "int")))
+    bool is_unsigned = has_dtype(heap, array, "uint");
+    if (!is_unsigned && !has_dtype(heap, array, "int"))
         return false;
     ph_addr at = array_item(heap, array, position, &bytes);
     const uint8_t *item =
@@ -339,7 +339,7 @@ static bool append_simple_label(struct ph_heap *heap, uint32_t index, uint32_t p
         ph_str_appendf(out, "%" PRId64, (int64_t)(start + step * position));
         return true;
     }
-    if (is_ndarray(heap, data) && has_dtype(heap, data, "object")) {
+    if (has_dtype(heap, data, "object")) {
         ph_addr at = array_item(heap, data, position, &bytes);
         return at && append_object(heap, ph_python_word(python, at, 0), is_part, out);
     }

@@ -159,6 +159,5 @@ void ph_verify_pools(struct ph_verifier *v)
             ph_report(v, blocks->runs.items[i].start, PH_PROBLEM_POOL, PH_PASSING,
                       "the free lists of the page contradict its count of used blocks");
     }
-    if (!blocks->are_mimalloc && blocks->runs.count)
-        check_arenas(v);
+    check_arenas(v);
 }

@@ -50,8 +50,7 @@ struct ph_python_thread {
     uint64_t ident;       /* pthread_self(), as threading.get_ident() says */
     uint64_t native_id;   /* kernel thread id as seen from here, or else as the thread itself knows
                              it; 0 where unknown */
-    const struct ph_thread
-        *kernel; /* the kernel's thread; NULL where unknown; owned by the target */
+    const struct ph_thread *kernel; /* NULL where unknown; owned by the target */
 };
 
 /* The kernel's name of a thread; "" where unknown. Owned by the target. */

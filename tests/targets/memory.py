@@ -1,6 +1,6 @@
 """A heap of all kinds of memory, and what the allocators themselves say of it.
 
-usage: memory.py TRUTH          the truth's marks: {"mallinfo": {...} or null, "native_bytes", "kept", "read_buffer_bytes", "id_bytes"};
+usage: memory.py TRUTH          the truth's marks: {"mallinfo": {...} or null, "native_bytes", "kept", "read_buffer_bytes"};
                                 and in TRUTH.stats what sys._debugmallocstats() writes
        memory.py TRUTH arena    nothing but small objects, the last in a new arena: {"arena_page"}, its last page
 
@@ -127,8 +127,10 @@ def main():
     gc.disable()
     os.dup2(os.open(path + ".stats", os.O_WRONLY | os.O_CREAT), 2)
     truth = {"native_bytes": NATIVE_BLOCKS * NATIVE_BYTES + (3 << 20), "kept": len(kept),
-             "read_buffer_bytes": sys.getsizeof(b"x"), "id_bytes": sys.getsizeof(70000)}
-    int("70000")  # leaves an int to be taken for the process id that fork gives the parent (3.14 on keep freed ones)
+             "read_buffer_bytes": sys.getsizeof(b"x")}
+    # leaves ints to be taken for the process id that fork gives the parent (3.14 on keep freed ones)
+    _ = [int(text) for text in ("70000", "70001", "70002", "70003")]
+    del _
     park(path, mallinfo, truth, LIBC.fork, sys._debugmallocstats, os.read)
 
 
