@@ -97,7 +97,7 @@ static enum ph_status find_base(struct search *s, const struct ph_array *view, u
     enum ph_status status = s->indexed ? PH_OK : index_owners(s);
     uint32_t owner = status ? PH_NO_OBJECT : owner_of_memory(s, view->start);
     if (owner != PH_NO_OBJECT && owner != id)
-        *base = s->heap->addresses[owner];
+        *base = ph_heap_address(s->heap, owner);
     return status;
 }
 

@@ -25,7 +25,7 @@ static bool takes_part(const struct ph_graph *graph, uint32_t id, int64_t *count
 {
     struct ph_heap *heap = graph->heap;
     uint8_t flags = heap->flags[id];
-    return graph->alive[id] == PH_ALIVE_NOT && (flags & PH_OBJECT_TRACKED) &&
+    return ph_graph_alive(graph, id) == PH_ALIVE_NOT && (flags & PH_OBJECT_TRACKED) &&
            ph_flags_generation(flags) != PH_GEN_PERMANENT && ph_heap_refcount(heap, id, count) &&
            *count > 0;
 }
@@ -43,7 +43,7 @@ static bool is_traversed(const struct search *s, uint32_t source, uint32_t targe
         (strcmp(name, "subclasses") == 0 || strcmp(name, "__slots__") == 0))
         return false;
     return s->heap->objects.python->layout.version >= VERSION_3_9 ||
-           type->address != s->heap->addresses[target] || strcmp(name, "__class__") != 0;
+           type->address != ph_heap_address(s->heap, target) || strcmp(name, "__class__") != 0;
 }
 
 /* The references of some objects of the collection that their types' traverse functions visit. */
@@ -164,7 +164,8 @@ static bool has_weak_references(const struct search *s, uint32_t id)
 {
     const struct ph_type *type = ph_heap_type(s->heap, id);
     return type->weaklistoffset &&
-           ph_python_word(s->heap->objects.python, s->heap->addresses[id], type->weaklistoffset);
+           ph_python_word(s->heap->objects.python, ph_heap_address(s->heap, id),
+                          type->weaklistoffset);
 }
 
 static int by_size(const void *a, const void *b)
@@ -239,7 +240,8 @@ static void count_uncollectable(struct search *s, struct ph_cycles *out)
 static void count_native(struct search *s, struct ph_cycles *out)
 {
     for (uint32_t id = 0; id < s->heap->count; id++) {
-        if (s->graph->alive[id] != PH_ALIVE_NATIVE || !(s->heap->flags[id] & PH_OBJECT_TRACKED))
+        if (ph_graph_alive(s->graph, id) != PH_ALIVE_NATIVE ||
+            !(s->heap->flags[id] & PH_OBJECT_TRACKED))
             continue;
         out->native_objects++;
         out->native_bytes = ph_add_saturated(out->native_bytes, ph_heap_sizeof(s->heap, id));

@@ -54,7 +54,7 @@ static enum ph_status follow(struct walk *w, const struct ph_host *host, struct 
             return PH_INTERRUPTED;
         uint32_t id = w->pending.items[--w->pending.count];
         count(w, id, sums, total);
-        if (ph_type_has_refs(ph_heap_type(w->heap, id)))
+        if (ph_heap_type(w->heap, id)->has_refs)
             ph_heap_edges(w->heap, id, reach, w);
     }
     return w->failed ? PH_NO_MEMORY : PH_OK;

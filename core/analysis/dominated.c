@@ -6,8 +6,8 @@
 
 static int compare(const struct ph_graph *graph, uint32_t x, uint32_t y)
 {
-    if (graph->retained[x] != graph->retained[y])
-        return graph->retained[x] > graph->retained[y] ? -1 : 1;
+    if (ph_graph_retained(graph, x) != ph_graph_retained(graph, y))
+        return ph_graph_retained(graph, x) > ph_graph_retained(graph, y) ? -1 : 1;
     /* Of a chain in which each holds only the next, the holder comes first. */
     if (graph->dominators.size[x] != graph->dominators.size[y])
         return graph->dominators.size[x] > graph->dominators.size[y] ? -1 : 1;
@@ -52,7 +52,7 @@ static unsigned least_magnitude(const struct ph_graph *graph, uint64_t most)
 {
     uint64_t counts[65] = {0}, sum = 0;
     for (uint32_t id = 0; id < graph->root; id++)
-        counts[magnitude(graph->retained[id])]++;
+        counts[magnitude(ph_graph_retained(graph, id))]++;
     for (unsigned m = 64; m > 0; m--) {
         sum += counts[m];
         if (sum >= most)
@@ -66,7 +66,7 @@ bool ph_largest_retained(const struct ph_graph *graph, uint64_t most, struct ph_
     unsigned least = most ? least_magnitude(graph, most) : 0;
     memset(out, 0, sizeof *out);
     for (uint32_t id = 0; id < graph->root; id++) {
-        if (magnitude(graph->retained[id]) >= least && !ph_array_push(out, id))
+        if (magnitude(ph_graph_retained(graph, id)) >= least && !ph_array_push(out, id))
             return failed(out);
     }
     sort(graph, out, by_retained);
@@ -178,7 +178,7 @@ static bool count(struct walk *w, uint32_t id, uint32_t place)
     const struct ph_dominators *tree = &w->graph->dominators;
     uint32_t group = group_of(w, id);
     if (w->open[group] == 0)
-        w->sums[group] = ph_add_saturated(w->sums[group], w->graph->retained[id]);
+        w->sums[group] = ph_add_saturated(w->sums[group], ph_graph_retained(w->graph, id));
     if (tree->size[id] == 1)
         return true;
     w->open[group]++;

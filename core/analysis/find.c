@@ -212,7 +212,7 @@ static enum ph_status find_names(struct search *s, struct ph_error *err)
     if (!status)
         status = judge_all(s);
     for (uint32_t id = 0; id < s->heap->count && !status; id++) {
-        if (s->marks[id] == MATCHES && !ph_map_insert(&s->names, s->heap->addresses[id], id))
+        if (s->marks[id] == MATCHES && !ph_map_insert(&s->names, ph_heap_address(s->heap, id), id))
             status = PH_NO_MEMORY;
     }
     ph_pattern_destroy(s->pattern);

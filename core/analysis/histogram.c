@@ -5,6 +5,7 @@ enum { OBJECTS_A_PIECE = 1 << 20 }; /* large, for each piece has sums for all ty
 struct counting {
     struct ph_heap *heap;
     const struct ph_filter *filter;
+    bool takes_all;
     bool with_allocated;
     uint8_t *types; /* that pass */
     uint32_t type_count;
@@ -29,8 +30,8 @@ static void count_piece(void *ctx, uint32_t first, uint32_t end)
     struct ph_type_sum *sums = sums_of_piece(c, first / OBJECTS_A_PIECE);
     memset(sums, 0, c->type_count * sizeof *sums);
     for (uint32_t id = first; id < end; id++) {
-        uint64_t bytes;
-        if (ph_filter_accepts(c->heap, c->filter, c->types, id, &bytes))
+        uint64_t bytes = c->takes_all ? ph_heap_sizeof(c->heap, id) : 0;
+        if (c->takes_all || ph_filter_accepts(c->heap, c->filter, c->types, id, &bytes))
             add(&sums[c->heap->type_ids[id]], 1, bytes,
                 c->with_allocated ? ph_heap_allocated(c->heap, id) : 0);
     }
@@ -64,6 +65,7 @@ enum ph_status ph_histogram_make(struct ph_heap *heap, const struct ph_filter *f
     struct counting c = {
         .heap = heap,
         .filter = filter,
+        .takes_all = ph_filter_takes_all(filter),
         .with_allocated = with_allocated,
         .types = ph_filter_types(heap, filter),
         .type_count = heap->objects.types.count,

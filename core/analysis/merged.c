@@ -56,7 +56,7 @@ static enum ph_status reach_all(struct search *s)
     static const unsigned stages[] = {PH_ROOTED_NAMED, UINT32_MAX};
     for (size_t stage = 0; !status && stage < sizeof stages / sizeof *stages; stage++) {
         for (uint32_t id = 0; id < graph->root; id++) {
-            if (graph->rooted[id] & stages[stage])
+            if (ph_graph_rooted(graph, id) & stages[stage])
                 reach(s, id, id);
         }
         status = follow(s, false);

@@ -143,7 +143,7 @@ static void set_shared(struct naming *n, uint32_t id)
         {PH_ROOTED_NATIVE, "native "},
         {PH_ROOTED_GARBAGE, "garbage "},
     };
-    unsigned rooted = n->graph->rooted[id];
+    unsigned rooted = ph_graph_rooted(n->graph, id);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (rooted & words[i].bit) {
             ph_str_append(&n->text, words[i].word);
@@ -166,7 +166,7 @@ static void set_below_root(struct naming *n, uint32_t id)
     } else if (root && ph_path_tells_root(n->graph, id) && append_root(n, root)) {
         set_text(n, id, STEP_OWNER, 0);
     } else if ((ph_heap_type(heap, id)->flags & PH_TPFLAGS_TYPE_SUBCLASS) &&
-               (type = ph_type_at(n->objects, heap->addresses[id]))) {
+               (type = ph_type_at(n->objects, ph_heap_address(heap, id)))) {
         ph_str_append(&n->text, type->name);
         set_text(n, id, STEP_OWNER, 0);
     } else {

@@ -386,7 +386,7 @@ void ph_pandas_column_name(struct ph_heap *heap, const struct ph_pandas *pandas,
     if (use->index == PH_NO_OBJECT) {
         uint32_t name = attribute(heap, use->frame, "_name");
         if (name != PH_NO_OBJECT)
-            append_object(heap, heap->addresses[name], false, out);
+            append_object(heap, ph_heap_address(heap, name), false, out);
         return;
     }
     uint32_t position = pandas->columns.items[use->first_column + i];

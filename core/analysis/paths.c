@@ -92,13 +92,13 @@ const struct ph_root_reference *ph_path_root(const struct ph_graph *graph, uint3
 
 bool ph_path_tells_root(const struct ph_graph *graph, uint32_t id)
 {
-    return (graph->rooted[id] & PH_ROOTED_NAMED) &&
+    return (ph_graph_rooted(graph, id) & PH_ROOTED_NAMED) &&
            root_preference(ph_path_root(graph, id)) <= LEAST_TELLING;
 }
 
 static enum rank rank_of(const struct ph_graph *graph, uint32_t id, uint32_t *preference)
 {
-    unsigned rooted = graph->rooted[id];
+    unsigned rooted = ph_graph_rooted(graph, id);
     *preference = UINT32_MAX;
     if (rooted & PH_ROOTED_NAMED) {
         *preference = root_preference(ph_path_root(graph, id));
@@ -117,7 +117,7 @@ bool ph_path_tells_little(const struct ph_graph *graph, uint32_t source, uint32_
 {
     const struct ph_heap *heap = graph->heap;
     const struct ph_type *type = ph_heap_type(heap, source);
-    if (type->address == heap->addresses[target])
+    if (type->address == ph_heap_address(heap, target))
         return true;
     if ((type->family != &ph_family_function && type->family != &ph_family_frame) ||
         ph_heap_type(heap, target)->family != &ph_family_dict)
@@ -212,7 +212,7 @@ static bool add_path(const struct search *s, const struct hit *hit, struct ph_pa
     struct ph_path *kept = &out->items[out->count - 1];
     if (hit->rank <= RANK_INTERNAL)
         kept->root = ph_path_root(s->graph, hit->id);
-    kept->rooted = s->graph->rooted[hit->id];
+    kept->rooted = ph_graph_rooted(s->graph, hit->id);
     return true;
 }
 

@@ -68,7 +68,7 @@ static void look_at(struct sight *s, uint32_t source)
     struct ph_heap *heap = s->search->heap;
     struct ph_object o;
     s->source = source;
-    if (ph_type_has_refs(ph_heap_type(heap, source)) && ph_heap_open(heap, source, &o))
+    if (ph_heap_type(heap, source)->has_refs && ph_heap_open(heap, source, &o))
         ph_object_refs(&heap->objects, &o, &(struct ph_visitor){see_ref, s});
 }
 
@@ -163,7 +163,7 @@ static void weaken_interned(struct ph_heap *heap, struct ph_references *refs)
     for (uint32_t i = 0; i < refs->count; i++) {
         struct ph_reference *r = &refs->items[i];
         struct ph_object o;
-        if (r->label.kind != PH_LABEL_VALUE || r->label.arg != heap->addresses[r->target] ||
+        if (r->label.kind != PH_LABEL_VALUE || r->label.arg != ph_heap_address(heap, r->target) ||
             !ph_heap_open(heap, r->target, &o) ||
             !ph_str_object_is_interned_mortal(&heap->objects, &o))
             continue;
@@ -202,11 +202,11 @@ enum ph_status ph_referrers_find(struct ph_heap *heap, const uint32_t *targets,
     struct search s = {.heap = heap};
     memset(out, 0, sizeof *out);
     if (target_count == 1) {
-        s.only = heap->addresses[targets[0]];
+        s.only = ph_heap_address(heap, targets[0]);
         s.only_id = targets[0];
     }
     for (uint32_t i = 0; i < target_count && !s.only; i++)
-        s.failed |= !ph_map_insert(&s.targets, heap->addresses[targets[i]], targets[i]);
+        s.failed |= !ph_map_insert(&s.targets, ph_heap_address(heap, targets[i]), targets[i]);
     bool is_watched = s.only && s.only == heap->watch.target;
     enum ph_status status = s.failed     ? PH_NO_MEMORY
                             : is_watched ? search_holders(&s, out)
@@ -260,7 +260,7 @@ const char *ph_reference_kind(const struct ph_reference *r)
 
 ph_addr ph_reference_address(const struct ph_heap *heap, const struct ph_reference *r)
 {
-    return r->source == PH_NO_OBJECT ? r->root.address : heap->addresses[r->source];
+    return r->source == PH_NO_OBJECT ? r->root.address : ph_heap_address(heap, r->source);
 }
 
 static bool holding_frame(struct ph_heap *heap, const struct ph_reference *r,

@@ -170,7 +170,7 @@ static bool find_sites(struct writer *w)
 
 static uint32_t site_of_object(const struct writer *w, uint32_t id)
 {
-    ph_addr start = w->heap->addresses[id] - ph_heap_type(w->heap, id)->header_bytes;
+    ph_addr start = ph_heap_address(w->heap, id) - ph_heap_type(w->heap, id)->header_bytes;
     const struct ph_trace_block *block = ph_traces_find(w->traces, start);
     bool its_own = block && block->address == start && block->domain == 0;
     return its_own ? w->site_of[block->traceback] : PH_NO_PLACE;
@@ -181,7 +181,7 @@ static uint32_t site_of_object(const struct writer *w, uint32_t id)
 static void put_object(struct writer *w, uint32_t id, ph_addr last)
 {
     uint64_t bytes = ph_heap_sizeof(w->heap, id), allocated = ph_heap_allocated(w->heap, id);
-    put_number(w, w->heap->addresses[id] - last);
+    put_number(w, ph_heap_address(w->heap, id) - last);
     put_number(w, w->heap->type_ids[id]);
     put_number(w, bytes);
     put_number(w, ph_snapshot_fold((int64_t)(allocated - bytes)));
@@ -204,7 +204,7 @@ static enum ph_status write_objects(struct writer *w)
         put_number(w, end - id);
         for (; id < end; id++) {
             put_object(w, id, last);
-            last = w->heap->addresses[id];
+            last = ph_heap_address(w->heap, id);
         }
         status = end_section(w, PH_SNAPSHOT_OBJECTS);
         if (!status && ph_host_interrupted(w->host))

@@ -29,7 +29,7 @@ struct search {
 
 static uint64_t percent_of(const struct search *s, unsigned percent)
 {
-    return s->graph->retained[s->graph->root] / 100 * percent;
+    return ph_graph_retained(s->graph, s->graph->root) / 100 * percent;
 }
 
 static void add(struct search *s, struct ph_suspect suspect)
@@ -51,13 +51,13 @@ static uint64_t sum_parts(struct search *s, uint32_t place)
     memset(s->sums, 0, (graph->heap->objects.types.count + 1u) * sizeof *s->sums);
     for (uint32_t at = place + 1; at < end; at = ph_dominators_behind(tree, at)) {
         uint32_t id = tree->order[at];
-        if (graph->retained[id] >= s->least)
+        if (ph_graph_retained(graph, id) >= s->least)
             continue;
         struct type_sum *sum = &s->sums[graph->heap->type_ids[id]];
         if (!sum->count++ || id < sum->example)
             sum->example = id;
-        sum->bytes = ph_add_saturated(sum->bytes, graph->retained[id]);
-        bytes = ph_add_saturated(bytes, graph->retained[id]);
+        sum->bytes = ph_add_saturated(sum->bytes, ph_graph_retained(graph, id));
+        bytes = ph_add_saturated(bytes, ph_graph_retained(graph, id));
     }
     return bytes;
 }
@@ -88,7 +88,7 @@ static void judge(struct search *s, uint32_t place)
     struct ph_suspect suspect = {
         .kind = PH_SUSPECT_PILE,
         .holder = id,
-        .retained = graph->retained[id],
+        .retained = ph_graph_retained(graph, id),
         .piled = ph_add_saturated(own, parts),
     };
     if (suspect.piled < s->least)
@@ -149,7 +149,8 @@ static bool is_leak(const struct ph_graph *graph, uint32_t id)
 {
     const struct ph_type *type = ph_heap_type(graph->heap, id);
     const unsigned others = PH_ROOTED_STATIC | PH_ROOTED_IMMORTAL | PH_ROOTED_GARBAGE;
-    return (graph->rooted[id] & PH_ROOTED_NATIVE) && !(graph->rooted[id] & others) &&
+    return (ph_graph_rooted(graph, id) & PH_ROOTED_NATIVE) &&
+           !(ph_graph_rooted(graph, id) & others) &&
            ph_graph_native(graph, id) <= MOST_REFERENCES &&
            !(type->flags & PH_TPFLAGS_TYPE_SUBCLASS) && type->family != &ph_family_module &&
            !is_interned(graph->heap, id);
@@ -167,11 +168,11 @@ static void judge_native(struct search *s)
         if (!sum->count++)
             sum->example = id;
         sum->native += ph_graph_native(graph, id);
-        sum->bytes = ph_add_saturated(sum->bytes, graph->retained[id]);
+        sum->bytes = ph_add_saturated(sum->bytes, ph_graph_retained(graph, id));
     }
     for (uint32_t t = 0; t < objects->types.count; t++) {
-        uint64_t least = ph_type_has_refs(objects->types.items[t]) ? LEAST_NATIVE_REFERENCES
-                                                                   : LEAST_NATIVE_ATOMS;
+        uint64_t least =
+            objects->types.items[t]->has_refs ? LEAST_NATIVE_REFERENCES : LEAST_NATIVE_ATOMS;
         if (!s->sums[t].count ||
             (s->sums[t].native < least && s->sums[t].bytes < percent_of(s, LEAST_NATIVE)))
             continue;
@@ -212,7 +213,7 @@ enum ph_status ph_suspects_find(struct ph_graph *graph, const struct ph_host *ho
     while (!s.failed && !status && place < graph->dominators.reached) {
         if (++handled % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             status = PH_INTERRUPTED;
-        if (graph->retained[graph->dominators.order[place]] >= s.least)
+        if (ph_graph_retained(graph, graph->dominators.order[place]) >= s.least)
             judge(&s, place++);
         else
             place = ph_dominators_behind(&graph->dominators, place);

@@ -34,7 +34,7 @@ static void keep_roots(struct spread *s)
         keep(s, r->target, is_thread ? r->root.thread : SEVERAL);
     }
     for (uint32_t id = 0; id < graph->root; id++) {
-        if (graph->rooted[id] & ~(unsigned)PH_ROOTED_NAMED)
+        if (ph_graph_rooted(graph, id) & ~(unsigned)PH_ROOTED_NAMED)
             keep(s, id, SEVERAL);
     }
 }

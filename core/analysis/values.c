@@ -45,7 +45,7 @@ static bool is_chosen(const struct grouping *g, uint32_t id)
 {
     const struct ph_heap *heap = g->heap;
     return !(g->choices & PH_VALUES_NO_STATIC) || (heap->flags[id] & PH_OBJECT_IN_BLOCK) ||
-           !ph_heap_is_static(heap, heap->addresses[id]);
+           !ph_heap_is_static(heap, ph_heap_address(heap, id));
 }
 
 static void hash_piece(void *ctx, uint32_t first, uint32_t end)

@@ -213,8 +213,8 @@ static void check_object(struct ph_verifier *v, uint32_t id)
 {
     struct ph_object o;
     /* What nobody refers to may be what is left of an object. */
-    if (!(v->heap->flags[id] & PH_OBJECT_REACHABLE) ||
-        !ph_type_has_refs(ph_heap_type(v->heap, id)) || !ph_heap_open(v->heap, id, &o))
+    if (!(v->heap->flags[id] & PH_OBJECT_REACHABLE) || !ph_heap_type(v->heap, id)->has_refs ||
+        !ph_heap_open(v->heap, id, &o))
         return;
     if (check_structure(v, id, &o))
         ph_verify_references(v, id, &o);

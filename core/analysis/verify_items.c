@@ -28,7 +28,7 @@ void ph_verify_unfilled(struct ph_verifier *v)
     for (uint32_t i = 0; i < v->unfilled.count; i++) {
         const struct ph_unfilled *u = &v->unfilled.items[i];
         if (!u->is_tail || v->found[u->id])
-            ph_report(v, v->heap->addresses[u->id], u->kind, PH_PASSING,
+            ph_report(v, ph_heap_address(v->heap, u->id), u->kind, PH_PASSING,
                       "its item %" PRIu64 " is NULL", u->first);
     }
 }

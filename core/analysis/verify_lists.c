@@ -166,7 +166,7 @@ static void check_links(void *ctx, uint32_t first, uint32_t end)
     const struct list list = {.v = links->v};
     for (uint32_t id = first; id < end && !__atomic_load_n(&links->broken, __ATOMIC_RELAXED);
          id++) {
-        ph_addr node = heap->addresses[id] - (uint64_t)links->v->python->layout.gc_head.size;
+        ph_addr node = ph_heap_address(heap, id) - (uint64_t)links->v->python->layout.gc_head.size;
         if ((heap->flags[id] & PH_OBJECT_TRACKED) &&
             (!is_linked(links, node) || !flags_are_sane(&list, node)))
             __atomic_store_n(&links->broken, true, __ATOMIC_RELAXED);

@@ -95,7 +95,8 @@ static void see_ref(void *ctx, ph_addr target, struct ph_label label, unsigned f
         return;
     uint32_t id = ph_heap_find(v->heap, target);
     if (id == PH_NO_OBJECT) {
-        report_dangling(v, v->heap->addresses[v->source], target, label, is_appended(v, label));
+        report_dangling(v, ph_heap_address(v->heap, v->source), target, label,
+                        is_appended(v, label));
         return;
     }
     bool owns =
@@ -148,7 +149,7 @@ static void check_count(struct ph_verifier *v, uint32_t id)
 {
     int64_t count;
     if (v->found[id] && ph_heap_refcount(v->heap, id, &count) && count < (int64_t)v->found[id])
-        ph_report(v, v->heap->addresses[id], PH_PROBLEM_REFCOUNT, count + 1 == v->found[id],
+        ph_report(v, ph_heap_address(v->heap, id), PH_PROBLEM_REFCOUNT, count + 1 == v->found[id],
                   "its reference count is %" PRId64 ", and %" PRIu32 " references were found",
                   count, v->found[id]);
 }

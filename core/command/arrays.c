@@ -69,7 +69,7 @@ static void describe_use(struct answer *a, const struct ph_pandas_use *use)
     if (use->index == PH_NO_OBJECT) {
         ph_str_append(&a->summary, "Series ");
         ph_pandas_column_name(a->heap, &a->pandas, use, 0, &a->summary);
-        ph_str_appendf(&a->summary, " at 0x%" PRIx64, a->heap->addresses[use->frame]);
+        ph_str_appendf(&a->summary, " at 0x%" PRIx64, ph_heap_address(a->heap, use->frame));
         return;
     }
     ph_str_append(&a->summary, count == 1 ? "column " : "columns ");
@@ -77,7 +77,7 @@ static void describe_use(struct answer *a, const struct ph_pandas_use *use)
         ph_str_appendf(&a->summary, "%s%s", i ? ", " : "", a->columns.items[i]);
     if (use->column_count > COLUMNS_IN_TEXT)
         ph_str_appendf(&a->summary, ", ... (%" PRIu32 ")", use->column_count);
-    ph_str_appendf(&a->summary, " of DataFrame 0x%" PRIx64, a->heap->addresses[use->frame]);
+    ph_str_appendf(&a->summary, " of DataFrame 0x%" PRIx64, ph_heap_address(a->heap, use->frame));
 }
 
 /* ---- rows ---- */
@@ -118,11 +118,11 @@ static unsigned array_row(void *ctx, uint64_t i, struct ph_value *values)
     if (use) {
         name_columns(a, use);
         describe_use(a, use);
-        values[10] = ph_value_addr(a->heap->addresses[use->frame]);
+        values[10] = ph_value_addr(ph_heap_address(a->heap, use->frame));
     }
     if (use && use->index != PH_NO_OBJECT)
         values[11] = ph_value_texts(a->columns.items, a->columns.count);
-    values[0] = ph_value_addr(a->heap->addresses[row->id]);
+    values[0] = ph_value_addr(ph_heap_address(a->heap, row->id));
     values[1] = ph_value_bytes(row->nbytes);
     values[2] = ph_value_text(ph_heap_type(a->heap, row->id)->name);
     values[3] = ph_value_bool(row->owns);

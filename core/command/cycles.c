@@ -82,7 +82,7 @@ static unsigned cycle_row(void *ctx, uint64_t i, struct ph_value *values)
                        ph_format_count(number, cycle->weak));
     values[0] = ph_value_count(cycle->count);
     values[1] = ph_value_bytes(cycle->bytes);
-    values[2] = ph_value_addr(r->heap->addresses[r->cycles.members[cycle->first]]);
+    values[2] = ph_value_addr(ph_heap_address(r->heap, r->cycles.members[cycle->first]));
     values[3] = ph_value_text(ph_str_text(&r->types));
     return 0;
 }
@@ -108,7 +108,8 @@ static bool write_json(struct ph_doc *doc, const struct rows *r, uint64_t shown)
         ph_doc_bytes(doc, "bytes", NULL, cycle->bytes);
         ph_doc_count(doc, "finalizers", NULL, cycle->finalizers);
         ph_doc_count(doc, "weakly_referenced", NULL, cycle->weak);
-        ph_doc_addr(doc, "example", NULL, r->heap->addresses[r->cycles.members[cycle->first]]);
+        ph_doc_addr(doc, "example", NULL,
+                    ph_heap_address(r->heap, r->cycles.members[cycle->first]));
         ph_doc_array_begin(doc, "types");
         for (uint32_t t = 0; t < types.count; t++) {
             ph_doc_object_begin(doc, NULL);
@@ -164,7 +165,7 @@ static void write_total(struct ph_doc *doc, const struct ph_cycles *c)
 static unsigned address_row(void *ctx, uint64_t i, struct ph_value *values)
 {
     struct rows *r = ctx;
-    values[0] = ph_value_addr(r->heap->addresses[r->cycles.members[i]]);
+    values[0] = ph_value_addr(ph_heap_address(r->heap, r->cycles.members[i]));
     return 0;
 }
 

@@ -31,13 +31,13 @@ static unsigned object_row(void *ctx, uint64_t i, struct ph_value *values)
     uint32_t id = r->ids.items[i], above = graph->dominators.immediate[id];
     ph_str_clear(&r->summary);
     ph_heap_summary(heap, id, SUMMARY_CHARS, &r->summary);
-    values[0] = ph_value_bytes(graph->retained[id]);
+    values[0] = ph_value_bytes(ph_graph_retained(graph, id));
     values[1] = ph_value_count(graph->dominators.size[id]);
     values[2] = ph_value_bytes(ph_heap_sizeof(heap, id));
-    values[3] = ph_value_addr(heap->addresses[id]);
+    values[3] = ph_value_addr(ph_heap_address(heap, id));
     values[4] = ph_value_text(ph_heap_type(heap, id)->name);
     values[5] = ph_value_text(ph_str_text(&r->summary));
-    values[6] = above < graph->root ? ph_value_addr(heap->addresses[above]) : ph_value_null();
+    values[6] = above < graph->root ? ph_value_addr(ph_heap_address(heap, above)) : ph_value_null();
     return r->depths.count ? r->depths.items[i] : 0;
 }
 
@@ -90,20 +90,20 @@ static void write_head(struct ph_doc *doc, const struct ph_graph *graph, uint32_
     struct ph_str summary = {0};
     uint32_t above = graph->dominators.immediate[id];
     ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
-    ph_doc_addr(doc, "address", NULL, heap->addresses[id]);
+    ph_doc_addr(doc, "address", NULL, ph_heap_address(heap, id));
     ph_doc_text(doc, "type", NULL, ph_heap_type(heap, id)->name);
-    ph_doc_bytes(doc, "retained", NULL, graph->retained[id]);
+    ph_doc_bytes(doc, "retained", NULL, ph_graph_retained(graph, id));
     ph_doc_count(doc, "objects", NULL, graph->dominators.size[id]);
-    ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", heap->addresses[id], ph_heap_type(heap, id)->name,
-                ph_str_text(&summary));
+    ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", ph_heap_address(heap, id),
+                ph_heap_type(heap, id)->name, ph_str_text(&summary));
     ph_doc_line(doc, "keeps alive %s in %s object%s, itself included",
-                ph_format_bytes(bytes, graph->retained[id]),
+                ph_format_bytes(bytes, ph_graph_retained(graph, id)),
                 ph_format_count(count, graph->dominators.size[id]),
                 ph_plural(graph->dominators.size[id]));
     if (above < graph->root) {
-        ph_doc_addr(doc, "dominator", NULL, heap->addresses[above]);
+        ph_doc_addr(doc, "dominator", NULL, ph_heap_address(heap, above));
         ph_doc_line(doc, "and is itself kept alive by 0x%" PRIx64 " (%s) alone",
-                    heap->addresses[above], ph_heap_type(heap, above)->name);
+                    ph_heap_address(heap, above), ph_heap_type(heap, above)->name);
     } else {
         ph_doc_null(doc, "dominator", NULL);
     }
@@ -213,9 +213,9 @@ static unsigned holder_row(void *ctx, uint64_t i, struct ph_value *values)
         ph_str_append(&r->summary, "held by several, or by no object");
     values[0] = ph_value_count(h->count);
     values[1] = ph_value_bytes(h->bytes);
-    values[2] = is_object ? ph_value_bytes(graph->retained[h->node]) : ph_value_null();
+    values[2] = is_object ? ph_value_bytes(ph_graph_retained(graph, h->node)) : ph_value_null();
     values[3] = is_object ? ph_value_count(graph->dominators.size[h->node]) : ph_value_null();
-    values[4] = is_object ? ph_value_addr(graph->heap->addresses[h->node]) : ph_value_null();
+    values[4] = is_object ? ph_value_addr(ph_heap_address(graph->heap, h->node)) : ph_value_null();
     values[5] =
         is_object ? ph_value_text(ph_heap_type(graph->heap, h->node)->name) : ph_value_null();
     values[6] = ph_value_text(ph_str_text(&r->summary));

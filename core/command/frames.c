@@ -306,7 +306,7 @@ static void write_task_line(const struct writer *w, uint32_t id, const struct ph
             ph_str_appendf(&awaits, " \"%s\"", ph_str_text(&other_name));
         }
     }
-    ph_doc_line(w->doc, "Task 0x%" PRIx64 " \"%s\", %s%s%s", w->heap->addresses[id], name,
+    ph_doc_line(w->doc, "Task 0x%" PRIx64 " \"%s\", %s%s%s", ph_heap_address(w->heap, id), name,
                 is_running(w, task) ? "running"
                 : task->state       ? task->state
                                     : "state unknown",
@@ -321,7 +321,7 @@ static enum ph_status write_task(const struct writer *w, uint32_t id, struct ph_
     struct ph_task task;
     ph_task_read(w->heap, id, &task, &name);
     ph_doc_object_begin(w->doc, NULL);
-    ph_doc_addr(w->doc, "address", NULL, w->heap->addresses[id]);
+    ph_doc_addr(w->doc, "address", NULL, ph_heap_address(w->heap, id));
     ph_doc_text(w->doc, "type", NULL, ph_heap_type(w->heap, id)->name);
     ph_doc_text(w->doc, "name", NULL, ph_str_text(&name));
     if (task.state)

@@ -62,7 +62,7 @@ static unsigned object_row(void *ctx, uint64_t i, struct ph_value *values)
     bool mortal = ph_heap_refcount(p->heap, match->id, &refcount);
     ph_str_clear(&p->summary);
     ph_heap_summary(p->heap, match->id, p->summary_chars, &p->summary);
-    values[0] = ph_value_addr(p->heap->addresses[match->id]);
+    values[0] = ph_value_addr(ph_heap_address(p->heap, match->id));
     values[1] = ph_value_bytes(match->bytes);
     values[2] = mortal ? ph_value_count(refcount) : ph_value_null();
     values[3] = ph_value_text(ph_heap_type(p->heap, match->id)->name);

@@ -91,14 +91,14 @@ static void write_head(struct ph_doc *doc, struct ph_heap *heap, uint32_t id)
     bool mortal = ph_heap_refcount(heap, id, &refcount);
     ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
     ph_doc_python(doc, heap->objects.python);
-    ph_doc_addr(doc, "address", NULL, heap->addresses[id]);
+    ph_doc_addr(doc, "address", NULL, ph_heap_address(heap, id));
     ph_doc_text(doc, "type", NULL, ph_heap_type(heap, id)->name);
     if (mortal)
         ph_doc_count(doc, "refcount", NULL, refcount);
     else
         ph_doc_null(doc, "refcount", NULL);
-    ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", heap->addresses[id], ph_heap_type(heap, id)->name,
-                ph_str_text(&summary));
+    ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", ph_heap_address(heap, id),
+                ph_heap_type(heap, id)->name, ph_str_text(&summary));
     ph_doc_line(doc, "%s", "");
     ph_str_free(&summary);
 }

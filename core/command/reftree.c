@@ -71,11 +71,11 @@ static bool next_level(struct tree *t, uint32_t from, uint32_t to, uint32_t *ids
         uint32_t id = other_end(t, n);
         if (id == PH_NO_OBJECT || !(n->ref.flags & PH_REF_STRONG))
             continue;
-        if (ph_map_find(&t->opened, t->heap->addresses[id], NULL)) {
+        if (ph_map_find(&t->opened, ph_heap_address(t->heap, id), NULL)) {
             n->seen = true;
             continue;
         }
-        if (!ph_map_insert(&t->opened, t->heap->addresses[id], id))
+        if (!ph_map_insert(&t->opened, ph_heap_address(t->heap, id), id))
             return false;
         ids[*count] = id;
         parents[(*count)++] = i;
@@ -158,7 +158,7 @@ static unsigned reference_row(void *ctx, uint64_t i, struct ph_value *values)
         ph_str_append(&t->summary, " (seen above)");
     values[0] = ph_value_text(ph_str_text(&t->label));
     values[1] = ph_value_addr(t->direction == PH_REFERRERS ? ph_reference_address(t->heap, &n->ref)
-                                                           : t->heap->addresses[id]);
+                                                           : ph_heap_address(t->heap, id));
     values[2] = t->direction == PH_REFERRERS ? ph_value_text(ph_reference_kind(&n->ref))
                                              : (struct ph_value){0};
     values[3] = id != PH_NO_OBJECT                  ? ph_value_text(ph_heap_type(t->heap, id)->name)
@@ -192,7 +192,7 @@ enum ph_status ph_doc_reftree(struct ph_doc *doc, struct ph_heap *heap, uint32_t
     t->limit = limit;
     t->summary_chars = summary_chars;
     enum ph_status status = PH_OK;
-    if (!ph_map_insert(&t->opened, heap->addresses[id], id) || !hang(t, first, id, NONE, 0))
+    if (!ph_map_insert(&t->opened, ph_heap_address(heap, id), id) || !hang(t, first, id, NONE, 0))
         status = ph_fail(err, PH_NO_MEMORY, "out of memory");
     if (!status)
         status = grow(t, depth, host, err);

@@ -36,7 +36,7 @@ static void write_object(struct ph_doc *doc, struct ph_heap *heap, uint32_t id, 
     int64_t refcount;
     bool mortal = ph_heap_refcount(heap, id, &refcount);
     ph_heap_summary(heap, id, chars, &summary);
-    ph_doc_addr(doc, "address", "Address", heap->addresses[id]);
+    ph_doc_addr(doc, "address", "Address", ph_heap_address(heap, id));
     ph_doc_text(doc, "type", "Type", type->name);
     ph_doc_addr(doc, "type_address", "Type object", type->address);
     ph_doc_bytes(doc, "bytes", "Size", ph_heap_sizeof(heap, id));

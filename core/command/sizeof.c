@@ -42,16 +42,16 @@ static void write_size(struct ph_doc *doc, const struct ph_graph *graph, uint32_
     struct ph_heap *heap = graph->heap;
     struct ph_str summary = {0};
     ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
-    ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", heap->addresses[id], ph_heap_type(heap, id)->name,
-                ph_str_text(&summary));
+    ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", ph_heap_address(heap, id),
+                ph_heap_type(heap, id)->name, ph_str_text(&summary));
     ph_str_free(&summary);
-    ph_doc_addr(doc, "address", NULL, heap->addresses[id]);
+    ph_doc_addr(doc, "address", NULL, ph_heap_address(heap, id));
     ph_doc_text(doc, "type", NULL, ph_heap_type(heap, id)->name);
     ph_doc_bytes(doc, "shallow", "Shallow", ph_heap_sizeof(heap, id));
     ph_doc_bytes(doc, "allocated", "Allocated", ph_heap_allocated(heap, id));
     ph_doc_bytes(doc, "deep", "Deep", deep->total.bytes);
     ph_doc_count(doc, "deep_objects", "Objects", (int64_t)deep->total.count);
-    ph_doc_bytes(doc, "retained", "Retained", graph->retained[id]);
+    ph_doc_bytes(doc, "retained", "Retained", ph_graph_retained(graph, id));
     ph_doc_count(doc, "retained_objects", NULL, graph->dominators.size[id]);
     ph_doc_line(doc, "%s", "");
     if (deep->types.count)

@@ -6,7 +6,7 @@
 
 static double share_of(const struct ph_graph *graph, uint64_t bytes)
 {
-    uint64_t all = graph->retained[graph->root];
+    uint64_t all = ph_graph_retained(graph, graph->root);
     return all ? (double)bytes / (double)all : 0;
 }
 
@@ -55,7 +55,7 @@ static void write_next(struct ph_doc *doc, const struct ph_graph *graph,
     const char *command = suspect->kind == PH_SUSPECT_PILE     ? "dominators"
                           : suspect->kind == PH_SUSPECT_OBJECT ? "why"
                                                                : "referrers";
-    ph_doc_line(doc, "   try: %s 0x%" PRIx64, command, graph->heap->addresses[id]);
+    ph_doc_line(doc, "   try: %s 0x%" PRIx64, command, ph_heap_address(graph->heap, id));
 }
 
 static void write_holder(struct ph_doc *doc, const struct ph_graph *graph,
@@ -64,7 +64,7 @@ static void write_holder(struct ph_doc *doc, const struct ph_graph *graph,
     bool is_object = suspect->holder != PH_NO_OBJECT;
     ph_doc_object_begin(doc, "holder");
     if (is_object) {
-        ph_doc_addr(doc, "address", NULL, graph->heap->addresses[suspect->holder]);
+        ph_doc_addr(doc, "address", NULL, ph_heap_address(graph->heap, suspect->holder));
         ph_doc_text(doc, "type", NULL, ph_heap_type(graph->heap, suspect->holder)->name);
     } else {
         ph_doc_null(doc, "address", NULL);
@@ -101,7 +101,7 @@ static enum ph_status write_suspect(struct ph_session *s, struct ph_doc *doc,
         ph_doc_object_end(doc);
         if (suspect->kind == PH_SUSPECT_NATIVE)
             ph_doc_count(doc, "native", NULL, (int64_t)suspect->native);
-        ph_doc_addr(doc, "example", NULL, graph->heap->addresses[suspect->example]);
+        ph_doc_addr(doc, "example", NULL, ph_heap_address(graph->heap, suspect->example));
         ph_doc_text(doc, "sentence", NULL, ph_str_text(&sentence));
         ph_doc_object_end(doc);
         ph_doc_line(doc, "%u. %s", number, ph_str_text(&sentence));
@@ -136,7 +136,8 @@ static enum ph_status run_suspects(struct ph_session *s, const struct ph_invocat
     if (!total)
         ph_doc_line(doc, "Nothing stands out.");
     ph_doc_line(doc, "%s", "");
-    ph_doc_line(doc, "%s in %s objects", ph_format_bytes(bytes, graph->retained[graph->root]),
+    ph_doc_line(doc, "%s in %s objects",
+                ph_format_bytes(bytes, ph_graph_retained(graph, graph->root)),
                 ph_format_count(count, graph->root));
     ph_doc_rows_footer(doc, shown, total, "suspects");
     ph_doc_skipped(doc, graph->heap);

@@ -65,7 +65,7 @@ static unsigned value_row(void *ctx, uint64_t i, struct ph_value *values)
     values[1] = ph_value_bytes(g->bytes);
     values[2] = ph_value_bytes(g->allocated);
     values[3] = ph_value_addr(type->address);
-    values[4] = ph_value_addr(a->heap->addresses[g->id]);
+    values[4] = ph_value_addr(ph_heap_address(a->heap, g->id));
     values[5] = ph_value_text(type->name);
     values[6] = ph_value_text(ph_str_text(&a->text));
     return 0;

@@ -456,7 +456,7 @@ static bool write_object(struct ph_doc *doc, struct ph_traces *t, uint32_t id)
     struct ph_str summary = {0};
     struct buffer_writer w = {doc, t};
     const struct ph_type *type = ph_heap_type(heap, id);
-    ph_addr address = heap->addresses[id], start = address - type->header_bytes;
+    ph_addr address = ph_heap_address(heap, id), start = address - type->header_bytes;
     const struct ph_trace_block *block = ph_traces_find(t, start);
     ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
     ph_doc_addr(doc, "address", NULL, address);

@@ -132,7 +132,7 @@ static unsigned example_row(void *ctx, uint64_t i, struct ph_value *values)
         values[3] = ph_value_null();
     } else {
         ph_heap_summary(a->heap, item->id, a->summary_chars, &a->summary);
-        values[2] = ph_value_addr(a->heap->addresses[item->id]);
+        values[2] = ph_value_addr(ph_heap_address(a->heap, item->id));
         values[3] = ph_value_text(ph_heap_type(a->heap, item->id)->name);
     }
     values[4] = ph_value_text(ph_str_text(&a->summary));

@@ -20,7 +20,7 @@ static bool inside_object(struct ph_heap *heap, ph_addr address, struct finding 
     uint32_t low = 0, high = heap->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (heap->addresses[middle] <= address)
+        if (ph_heap_address(heap, middle) <= address)
             low = middle + 1;
         else
             high = middle;
@@ -139,7 +139,7 @@ static void write_object(struct ph_doc *doc, struct ph_heap *heap, const struct 
         return;
     struct ph_object o;
     struct ph_str text = {0};
-    ph_addr owner = heap->addresses[f->object];
+    ph_addr owner = ph_heap_address(heap, f->object);
     ph_doc_object_begin(doc, "object");
     ph_doc_addr(doc, "address", NULL, owner);
     ph_doc_text(doc, "type", NULL, ph_heap_type(heap, f->object)->name);

@@ -38,7 +38,7 @@ static unsigned step_row(void *ctx, uint64_t i, struct ph_value *values)
         ph_path_root_label(s->graph, &s->path, &s->label);
     ph_heap_summary(heap, id, SUMMARY_CHARS, &s->summary);
     values[0] = ph_value_text(ph_str_text(&s->label));
-    values[1] = ph_value_addr(heap->addresses[id]);
+    values[1] = ph_value_addr(ph_heap_address(heap, id));
     values[2] = ph_value_text(ph_heap_type(heap, id)->name);
     values[3] = ph_value_text(ph_str_text(&s->summary));
     return (unsigned)i;
@@ -101,10 +101,10 @@ static void write_head(struct ph_doc *doc, struct ph_heap *heap, uint32_t id)
 {
     struct ph_str summary = {0};
     ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
-    ph_doc_addr(doc, "address", NULL, heap->addresses[id]);
+    ph_doc_addr(doc, "address", NULL, ph_heap_address(heap, id));
     ph_doc_text(doc, "type", NULL, ph_heap_type(heap, id)->name);
-    ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", heap->addresses[id], ph_heap_type(heap, id)->name,
-                ph_str_text(&summary));
+    ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", ph_heap_address(heap, id),
+                ph_heap_type(heap, id)->name, ph_str_text(&summary));
     ph_doc_line(doc, "%s", "");
     ph_str_free(&summary);
 }
@@ -213,7 +213,7 @@ static void branch_label(struct branches *b, const struct ph_branch *branch)
         .ids = ids + 1,
         .length = 1,
         .root = ph_path_root(b->graph, branch->id),
-        .rooted = b->graph->rooted[branch->id],
+        .rooted = ph_graph_rooted(b->graph, branch->id),
     };
     ph_path_root_label(b->graph, &path, &b->label);
 }
@@ -232,7 +232,7 @@ static unsigned branch_row(void *ctx, uint64_t i, struct ph_value *values)
     values[0] = ph_value_count(branch->count);
     values[1] = ph_value_bytes(branch->bytes);
     values[2] = ph_value_text(ph_str_text(&b->label));
-    values[3] = is_one ? ph_value_addr(heap->addresses[branch->id]) : ph_value_null();
+    values[3] = is_one ? ph_value_addr(ph_heap_address(heap, branch->id)) : ph_value_null();
     values[4] = ph_value_text(ph_heap_type(heap, branch->id)->name);
     values[5] = ph_value_text(ph_str_text(&b->summary));
     return branch->depth;

@@ -176,83 +176,93 @@ static bool find_immediate(struct search *s)
     return true;
 }
 
-/* Put in place of each node's number the node above it. */
-static uint32_t *take_immediate(struct search *s)
+/* Of a node that hangs, the number of the one it hangs below. */
+static uint32_t number_above(const struct search *s, uint32_t node)
 {
-    uint32_t *above = s->number;
-    for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
-        if (above[node] == HANGS) {
-            uint32_t source = s->in->targets[s->in->first[node]];
-            /* Whether it is handled already or not, this tells what is not reached. */
-            bool reached = source == s->root || above[source] != PH_NO_NODE;
-            above[node] = reached ? source : PH_NO_NODE;
-        } else if (node == s->root) {
-            above[node] = PH_NO_NODE;
-        } else if (above[node] != PH_NO_NODE) {
-            above[node] = s->order[s->immediate[above[node]]];
-        }
-    }
-    s->number = NULL;
-    return above;
+    return s->number[s->in->targets[s->in->first[node]]];
 }
 
-/* Those that hang are in no order of the search. */
-static bool hangs(const struct search *s, const struct ph_dominators *d, uint32_t node)
-{
-    return d->immediate[node] != PH_NO_NODE && has_but_one_edge_in(s, node);
-}
-
-static void count_dominated(struct search *s, struct ph_dominators *d)
+/* How many nodes each one dominates, itself included, by number. What hangs below nodes that are
+ * not reached is not, either. */
+static void count_dominated(struct search *s, uint32_t *size, struct ph_dominators *d)
 {
     d->reached = s->reached;
     for (uint32_t n = 0; n < s->reached; n++)
-        d->size[s->order[n]] = 1;
+        size[n] = 1;
     for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
-        if (!hangs(s, d, node))
+        if (s->number[node] != HANGS)
             continue;
-        d->size[node] = 1;
-        d->size[d->immediate[node]]++;
-        d->reached++;
+        uint32_t above = number_above(s, node);
+        if (above == PH_NO_NODE) {
+            s->number[node] = PH_NO_NODE;
+        } else {
+            size[above]++;
+            d->reached++;
+        }
     }
     for (uint32_t n = s->reached; n-- > 1 && !interrupted(s, n);)
-        d->size[d->immediate[s->order[n]]] += d->size[s->order[n]];
+        size[s->immediate[n]] += size[n];
 }
 
 /* Give each node the next place that is free behind the one above it. */
-static void place_nodes(struct search *s, struct ph_dominators *d, uint32_t *free_place)
+static void place_nodes(struct search *s, const uint32_t *size, uint32_t *free_place,
+                        struct ph_dominators *d)
 {
     d->order[0] = s->root;
-    free_place[s->root] = 1;
+    free_place[0] = 1;
     for (uint32_t n = 1; n < s->reached && !interrupted(s, n); n++) {
-        uint32_t node = s->order[n], *next = &free_place[d->immediate[node]];
-        d->order[*next] = node;
-        free_place[node] = *next + 1;
-        *next += d->size[node];
+        uint32_t *next = &free_place[s->immediate[n]];
+        d->order[*next] = s->order[n];
+        free_place[n] = *next + 1;
+        *next += size[n];
     }
     for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
-        if (hangs(s, d, node))
-            d->order[free_place[d->immediate[node]]++] = node;
+        if (s->number[node] == HANGS)
+            d->order[free_place[number_above(s, node)]++] = node;
     }
+}
+
+/* What is known by number, by node; the node above each one takes the place of its number. */
+static void take_numbers(struct search *s, const uint32_t *size, struct ph_dominators *d)
+{
+    for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
+        uint32_t n = s->number[node];
+        if (n == PH_NO_NODE) {
+            d->size[node] = 0;
+        } else if (n == HANGS) {
+            d->size[node] = 1;
+            s->number[node] = s->in->targets[s->in->first[node]];
+        } else {
+            d->size[node] = size[n];
+            s->number[node] = node == s->root ? PH_NO_NODE : s->order[s->immediate[n]];
+        }
+    }
+    d->immediate = s->number;
+    s->number = NULL;
 }
 
 static bool make_tree(struct search *s, struct ph_dominators *out)
 {
-    size_t nodes = (size_t)s->out->node_count + 1;
-    out->immediate = take_immediate(s);
-    free(s->ancestor);
-    s->ancestor = s->immediate = NULL;
-    out->size = ph_calloc(nodes, sizeof *out->size);
-    if (!out->size || s->interrupted)
-        return false;
-    count_dominated(s, out);
-    if (s->interrupted) /* what it counted may be too little to place all nodes */
-        return false;
-    uint32_t *free_place = ph_malloc(nodes * sizeof *free_place);
-    out->order = ph_malloc(((size_t)out->reached + 1) * sizeof *out->order);
-    bool ok = free_place && out->order;
+    const size_t numbers = (size_t)s->reached + 1, nodes = (size_t)s->out->node_count + 1;
+    uint32_t *size = ph_malloc(numbers * sizeof *size), *free_place = NULL;
+    bool ok = size;
     if (ok)
-        place_nodes(s, out, free_place);
+        count_dominated(s, size, out);
+    if (ok && !s->interrupted) { /* else what was counted may be too little to place all nodes */
+        free_place = ph_malloc(numbers * sizeof *free_place);
+        out->order = ph_malloc(((size_t)out->reached + 1) * sizeof *out->order);
+        ok = free_place && out->order;
+        if (ok)
+            place_nodes(s, size, free_place, out);
+    }
     free(free_place);
+    if (ok && !s->interrupted) {
+        out->size = ph_malloc(nodes * sizeof *out->size);
+        ok = out->size;
+        if (ok)
+            take_numbers(s, size, out);
+    }
+    free(size);
     return ok && !s->interrupted;
 }
 

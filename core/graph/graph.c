@@ -40,6 +40,7 @@ struct builder {
     struct ph_heap *heap;
     const struct ph_host *host;
     uint32_t *found; /* by object: references found that are part of its reference count */
+    uint8_t *alive;  /* enum ph_alive, by object */
     struct piece *pieces;
     PH_ARRAY(uint32_t) targets; /* as in graph->out, NOT_AN_EDGE among them */
     PH_ARRAY(struct doubt) doubts;
@@ -91,7 +92,7 @@ static void find_piece(void *ctx, uint32_t first, uint32_t end)
         struct ph_object o;
         b->graph->out.first[id] = p->targets.count;
         p->own_keys = 0;
-        if (ph_type_has_refs(ph_heap_type(b->heap, id)) && ph_heap_open(b->heap, id, &o))
+        if (ph_heap_type(b->heap, id)->has_refs && ph_heap_open(b->heap, id, &o))
             ph_object_refs(&b->heap->objects, &o, &v);
         /* All entries, a key and a value each. */
         if (p->own_keys > p->interned.keys &&
@@ -245,7 +246,7 @@ static bool is_alike(const struct builder *b, uint32_t id, ph_addr other)
     uint32_t neighbour = ph_heap_find(b->heap, other);
     if (neighbour != PH_NO_OBJECT)
         return b->heap->type_ids[neighbour] == b->heap->type_ids[id];
-    const struct ph_run *own = ph_blocks_find(&b->heap->blocks, b->heap->addresses[id]);
+    const struct ph_run *own = ph_blocks_find(&b->heap->blocks, ph_heap_address(b->heap, id));
     const struct ph_run *run = ph_blocks_find(&b->heap->blocks, other);
     return own && run && own->block_bytes == run->block_bytes;
 }
@@ -332,7 +333,7 @@ static bool is_list_of_atoms(const struct builder *b, uint32_t id)
         return false;
     for (uint32_t i = first[id]; i < first[id + 1]; i++) {
         uint32_t item = b->targets.items[i];
-        if (item != NOT_AN_EDGE && ph_type_has_refs(ph_heap_type(b->heap, item)))
+        if (item != NOT_AN_EDGE && ph_heap_type(b->heap, item)->has_refs)
             return false;
     }
     return true;
@@ -446,7 +447,7 @@ static bool is_static(const struct ph_heap *heap, uint32_t id)
     if (heap->flags[id] & PH_OBJECT_IN_BLOCK)
         return false;
     const struct ph_region *region =
-        ph_target_region_at(heap->objects.python->target, heap->addresses[id]);
+        ph_target_region_at(heap->objects.python->target, ph_heap_address(heap, id));
     return region && !(region->flags & PH_REGION_ANON);
 }
 
@@ -458,13 +459,13 @@ static void find_rooted_piece(void *ctx, uint32_t first, uint32_t end)
         int64_t count;
         struct ph_object o;
         if (is_static(b->heap, id))
-            graph->rooted[id] |= PH_ROOTED_STATIC;
+            graph->states[id] |= PH_ROOTED_STATIC;
         if (!ph_heap_open(b->heap, id, &o))
             continue;
         if (!ph_object_refcount(&b->heap->objects, &o, &count))
-            graph->rooted[id] |= PH_ROOTED_IMMORTAL;
+            graph->states[id] |= PH_ROOTED_IMMORTAL;
         else if (count > 0 && (uint64_t)count > b->found[id])
-            graph->rooted[id] |= PH_ROOTED_NATIVE;
+            graph->states[id] |= PH_ROOTED_NATIVE;
     }
 }
 
@@ -477,7 +478,7 @@ static enum ph_status find_rooted(struct builder *b)
     if (graph->roots.count)
         qsort(graph->roots.items, graph->roots.count, sizeof *graph->roots.items, by_target);
     for (uint32_t i = 0; i < graph->roots.count; i++)
-        graph->rooted[graph->roots.items[i].target] |= PH_ROOTED_NAMED;
+        graph->states[graph->roots.items[i].target] |= PH_ROOTED_NAMED;
     return ph_heap_share(b->heap, &sharing, b->host);
 }
 
@@ -497,14 +498,13 @@ static enum ph_status mark_reached(struct builder *b, unsigned rooted, enum ph_a
     enum ph_status status = PH_OK;
     for (uint32_t i = graph->out.first[graph->root]; !status && i < b->targets.count; i++) {
         uint32_t id = b->targets.items[i];
-        if (!(graph->rooted[id] & rooted) || graph->alive[id])
+        if (!(graph->states[id] & rooted) || b->alive[id])
             continue;
-        graph->alive[id] = (uint8_t)mark;
+        b->alive[id] = (uint8_t)mark;
         status = ph_array_push(&pending, id) ? PH_OK : PH_NO_MEMORY;
     }
     if (!status)
-        status =
-            ph_edges_reach(&edges, &pending, graph->alive, PH_ALIVE_NOT, (uint8_t)mark, b->host);
+        status = ph_edges_reach(&edges, &pending, b->alive, PH_ALIVE_NOT, (uint8_t)mark, b->host);
     ph_array_free(&pending);
     return status;
 }
@@ -526,7 +526,7 @@ static enum ph_status root_garbage(struct builder *b)
     uint8_t *dead = ph_malloc((size_t)b->heap->count + 1);
     bool any = false;
     for (uint32_t id = 0; dead && id < b->heap->count; id++)
-        any |= dead[id] = graph->alive[id] == PH_ALIVE_NOT;
+        any |= dead[id] = b->alive[id] == PH_ALIVE_NOT;
     enum ph_status status = dead ? PH_OK : PH_NO_MEMORY;
     if (!status && any)
         status = ph_components_find(&edges, dead, b->host, &parts);
@@ -541,7 +541,7 @@ static enum ph_status root_garbage(struct builder *b)
         }
         for (uint32_t id = 0; below && id < b->heap->count; id++) {
             if (dead[id] && !below[parts.of[id]]) {
-                graph->rooted[id] |= PH_ROOTED_GARBAGE;
+                graph->states[id] |= PH_ROOTED_GARBAGE;
                 add_root_edge(b, id);
             }
         }
@@ -560,9 +560,9 @@ static enum ph_status add_root_row(struct builder *b)
     if (status)
         return status;
     for (uint32_t id = 0; id < b->heap->count; id++) {
-        if (graph->rooted[id])
+        if (graph->states[id])
             add_root_edge(b, id);
-        if ((graph->rooted[id] & PH_ROOTED_NATIVE) &&
+        if ((graph->states[id] & PH_ROOTED_NATIVE) &&
             !ph_array_push(&graph->natives, ((struct ph_native){id, count_native(b, id)})))
             b->failed = true;
     }
@@ -573,6 +573,10 @@ static enum ph_status add_root_row(struct builder *b)
         status = root_garbage(b);
     if (status)
         return status;
+    for (uint32_t id = 0; id < b->heap->count; id++)
+        graph->states[id] |= (uint8_t)(b->alive[id] << PH_ALIVE_SHIFT);
+    free(b->alive);
+    b->alive = NULL;
     graph->out.first[graph->root + 1] = b->targets.count;
     return PH_OK;
 }
@@ -585,10 +589,10 @@ static bool allocate(struct builder *b)
     size_t count = graph->heap->count;
     graph->out.node_count = graph->root + 1;
     graph->out.first = ph_calloc(count + 2, sizeof *graph->out.first);
-    graph->rooted = ph_calloc(count + 1, 1);
-    graph->alive = ph_calloc(count + 1, 1);
+    graph->states = ph_calloc(count + 1, 1);
+    b->alive = ph_calloc(count + 1, 1);
     b->found = ph_calloc(count + 1, sizeof *b->found);
-    return graph->out.first && graph->rooted && graph->alive && b->found;
+    return graph->out.first && graph->states && b->alive && b->found;
 }
 
 static enum ph_status build(struct builder *b)
@@ -630,6 +634,7 @@ enum ph_status ph_graph_build(struct ph_heap *heap, const struct ph_host *host,
     ph_host_progress(host, NULL, 0);
     free(b.targets.items);
     free(b.found);
+    free(b.alive);
     ph_array_free(&b.doubts);
     if (status) {
         ph_graph_destroy(b.graph);
@@ -637,6 +642,14 @@ enum ph_status ph_graph_build(struct ph_heap *heap, const struct ph_host *host,
     }
     *out = b.graph;
     return PH_OK;
+}
+
+static void free_retained(struct ph_graph *graph)
+{
+    free(graph->retained);
+    graph->retained = NULL;
+    ph_map_free(&graph->vast);
+    ph_array_free(&graph->vast_retained);
 }
 
 void ph_graph_destroy(struct ph_graph *graph)
@@ -647,14 +660,39 @@ void ph_graph_destroy(struct ph_graph *graph)
     ph_edges_free(&graph->in);
     ph_array_free(&graph->roots);
     ph_dominators_free(&graph->dominators);
-    free(graph->rooted);
-    free(graph->alive);
+    free(graph->states);
     ph_array_free(&graph->natives);
-    free(graph->retained);
+    free_retained(graph);
     free(graph);
 }
 
 /* ---- retained sizes ---- */
+
+static bool add_retained(struct ph_graph *graph, uint32_t node, uint64_t bytes)
+{
+    uint32_t at = 0, *retained = &graph->retained[node];
+    if (*retained != PH_VAST && bytes < PH_VAST - *retained) {
+        *retained += (uint32_t)bytes;
+        return true;
+    }
+    if (*retained != PH_VAST) {
+        bytes = ph_add_saturated(bytes, *retained);
+        *retained = PH_VAST;
+        return ph_array_push(&graph->vast_retained, bytes) &&
+               ph_map_insert(&graph->vast, (uint64_t)node + 1, graph->vast_retained.count - 1);
+    }
+    ph_map_find(&graph->vast, (uint64_t)node + 1, &at);
+    uint64_t *vast = &graph->vast_retained.items[at];
+    *vast = ph_add_saturated(*vast, bytes);
+    return true;
+}
+
+uint64_t ph_graph_vast(const struct ph_graph *graph, uint32_t node)
+{
+    uint32_t at = 0;
+    ph_map_find(&graph->vast, (uint64_t)node + 1, &at);
+    return graph->vast_retained.items[at];
+}
 
 static enum ph_status add_up(struct ph_graph *graph, const struct ph_host *host)
 {
@@ -663,14 +701,16 @@ static enum ph_status add_up(struct ph_graph *graph, const struct ph_host *host)
     for (uint32_t id = 0; id < heap->count; id++) {
         if (id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             return PH_INTERRUPTED;
-        graph->retained[id] = ph_heap_sizeof(heap, id);
+        if (!add_retained(graph, id, ph_heap_sizeof(heap, id)))
+            return PH_NO_MEMORY;
     }
     /* Last in the order, and so below all others, first. */
     for (uint32_t place = tree->reached; place-- > 1;) {
         if (place % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             return PH_INTERRUPTED;
-        uint32_t node = tree->order[place], above = tree->immediate[node];
-        graph->retained[above] = ph_add_saturated(graph->retained[above], graph->retained[node]);
+        uint32_t node = tree->order[place];
+        if (!add_retained(graph, tree->immediate[node], ph_graph_retained(graph, node)))
+            return PH_NO_MEMORY;
     }
     return PH_OK;
 }
@@ -693,8 +733,7 @@ enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *ho
     ph_host_progress(host, NULL, 0);
     if (!status)
         return PH_OK;
-    free(graph->retained);
-    graph->retained = NULL;
+    free_retained(graph);
     ph_dominators_free(&graph->dominators);
     return fail(err, status);
 }

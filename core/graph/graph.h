@@ -53,14 +53,41 @@ struct ph_graph {
     struct ph_edges out;  /* edges, each object's in its own order; the root's row is the last */
     struct ph_edges in;   /* the same, the other way round */
     PH_ARRAY(struct ph_root_reference) roots; /* by target, ascending */
-    uint8_t *rooted;                          /* enum ph_rooted, by object; 0: by objects alone */
-    uint8_t *alive;                           /* enum ph_alive, by object */
-    PH_ARRAY(struct ph_native) natives;       /* by id, ascending */
+    uint8_t *states;                    /* by object: see ph_graph_rooted() and ph_graph_alive() */
+    PH_ARRAY(struct ph_native) natives; /* by id, ascending */
 
     /* After ph_graph_measure(); by node. */
     struct ph_dominators dominators; /* its sizes: how many objects would go with it */
-    uint64_t *retained;              /* their bytes of sys.getsizeof, its own included */
+    uint32_t *retained;              /* see ph_graph_retained() */
+    struct ph_map vast;              /* node + 1 -> place in vast_retained */
+    PH_ARRAY(uint64_t) vast_retained;
 };
+
+enum {
+    PH_ROOTED_BITS = 31,
+    PH_ALIVE_SHIFT = 5,
+};
+
+/* enum ph_rooted of object id; 0: it is held by objects alone. */
+static inline unsigned ph_graph_rooted(const struct ph_graph *graph, uint32_t id)
+{
+    return graph->states[id] & PH_ROOTED_BITS;
+}
+
+static inline enum ph_alive ph_graph_alive(const struct ph_graph *graph, uint32_t id)
+{
+    return (enum ph_alive)(graph->states[id] >> PH_ALIVE_SHIFT);
+}
+
+/* Private: kept for nodes whose bytes do not fit into 32 bits. */
+#define PH_VAST UINT32_MAX
+uint64_t ph_graph_vast(const struct ph_graph *graph, uint32_t node);
+/* After ph_graph_measure(): the bytes of sys.getsizeof of what would go with a node, its own
+ * included. */
+static inline uint64_t ph_graph_retained(const struct ph_graph *graph, uint32_t node)
+{
+    return graph->retained[node] == PH_VAST ? ph_graph_vast(graph, node) : graph->retained[node];
+}
 
 /* Edges, roots and what counts leave unexplained. *out is owned by the caller; heap is borrowed.
  * host may be NULL. Linear in the references. */

@@ -6,7 +6,6 @@
 #include "heap/collection.h"
 #include "objects/dict.h"
 #include "objects/int_value.h"
-#include "runtime/refcount.h"
 #include "runtime/version.h"
 
 enum {
@@ -15,8 +14,6 @@ enum {
     RUNS_A_PIECE = 64,
     UNTRACKED_REFS = -2, /* gc_refs of an object on no list (Include/objimpl.h, to 3.7) */
 };
-#define MAX_REFCOUNT                                                                               \
-    (1ll << 40) /* higher counts are no counts; immortal ones are told apart before */
 
 void ph_builder_step(struct ph_builder *b)
 {
@@ -31,11 +28,6 @@ void ph_builder_progress(const struct ph_builder *b, unsigned percent)
 
 /* ---- adding one object ---- */
 
-static bool plausible_count(const struct ph_refcount *refs)
-{
-    return refs->immortal || (refs->count > 0 && refs->count < MAX_REFCOUNT);
-}
-
 /* The count of what may be an object here; none where it cannot be read. */
 static struct ph_refcount read_refcount(const struct ph_builder *b, ph_addr address)
 {
@@ -44,16 +36,9 @@ static struct ph_refcount read_refcount(const struct ph_builder *b, ph_addr addr
     return head ? ph_refcount_read(b->python, head) : (struct ph_refcount){0};
 }
 
-bool ph_builder_plausible_count(const struct ph_builder *b, const uint8_t *head)
-{
-    struct ph_refcount refs = ph_refcount_read(b->python, head);
-    return plausible_count(&refs);
-}
-
 static bool plausible_refcount(const struct ph_builder *b, ph_addr address)
 {
-    struct ph_refcount refs = read_refcount(b, address);
-    return plausible_count(&refs);
+    return ph_builder_plausible_count(read_refcount(b, address));
 }
 
 /* Whether what looks like a count is a link of malloc's free blocks. */
@@ -78,7 +63,7 @@ static bool is_pointer(const struct ph_builder *b, const struct ph_refcount *ref
 static bool certain_refcount(const struct ph_builder *b, ph_addr address)
 {
     struct ph_refcount refs = read_refcount(b, address);
-    return refs.clean && plausible_count(&refs) && !is_free_link(b, address) &&
+    return refs.clean && ph_builder_plausible_count(refs) && !is_free_link(b, address) &&
            !is_pointer(b, &refs);
 }
 
@@ -96,7 +81,7 @@ bool ph_builder_is_leaf(const struct ph_type *type)
 {
     bool owns = type->family->buffers && type->family != &ph_family_str &&
                 type->family != &ph_family_py2_unicode;
-    return !owns && !ph_type_has_refs(type);
+    return !owns && !type->has_refs;
 }
 
 static void push(struct ph_builder *b, ph_addr address)
@@ -179,6 +164,14 @@ static uint8_t cell_flags(unsigned cell)
     return (uint8_t)flags;
 }
 
+/* Objects get this flag from now on: PH_OBJECT_REACHABLE, or none. */
+static void reach(struct ph_builder *b, unsigned flag)
+{
+    b->reached = (uint8_t)flag;
+    b->known = (uint8_t)(PH_SLOT_OBJECT | flag_bits(flag));
+    b->known_bits = PH_CELL_STATE | b->known;
+}
+
 /* Nothing is to be followed from what a block holds, and no list of the collector can have it:
  * whoever else adds it at the same time writes the same, and needs not wait. */
 static bool is_plain(const struct ph_builder *b, unsigned form)
@@ -186,15 +179,11 @@ static bool is_plain(const struct ph_builder *b, unsigned form)
     return form == (PH_CELL_LEAF | 1 << PH_CELL_FORM_SHIFT) && b->header_count == PH_HEADER_FORMS;
 }
 
-static enum ph_added add_in_block(struct ph_builder *b, const struct ph_run *run, ph_addr address,
-                                  unsigned flags)
+enum ph_added ph_builder_add_in_block(struct ph_builder *b, const struct ph_run *run, uint32_t slot,
+                                      uint64_t offset, uint8_t cell, unsigned flags)
 {
-    uint32_t slot;
-    uint64_t offset;
-    if (!ph_run_block(run, address, &slot, &offset))
-        return PH_NOT_ADDED;
+    const ph_addr address = ph_run_block_address(run, slot) + offset;
     const unsigned bits = flag_bits(flags | b->reached);
-    uint8_t cell = ph_builder_cell(b, slot);
     while (ph_cell_state(cell) == PH_SLOT_USED) {
         unsigned form = form_in_block(b, run, address, offset, cell);
         if (!form)
@@ -220,7 +209,7 @@ static enum ph_added add_in_block(struct ph_builder *b, const struct ph_run *run
     return PH_NOT_ADDED;
 }
 
-static enum ph_added add_outside(struct ph_builder *b, ph_addr address, unsigned flags)
+enum ph_added ph_builder_add_outside(struct ph_builder *b, ph_addr address, unsigned flags)
 {
     uint32_t index;
     if (ph_map_find(&b->heap->outside, address, &index)) {
@@ -250,12 +239,6 @@ static enum ph_added add_outside(struct ph_builder *b, ph_addr address, unsigned
     if (!ph_builder_is_leaf(type))
         push(b, address);
     return PH_ADDED;
-}
-
-enum ph_added ph_builder_add(struct ph_builder *b, ph_addr address, unsigned flags)
-{
-    const struct ph_run *run = ph_blocks_find(&b->heap->blocks, address);
-    return run ? add_in_block(b, run, address, flags) : add_outside(b, address, flags);
 }
 
 /* ---- blocks in use that nothing found refers to ---- */
@@ -358,10 +341,10 @@ static bool allocate_arrays(struct ph_heap *heap, uint64_t count)
         return false;
     size_t n = count ? (size_t)count : 1;
     heap->count = (uint32_t)count;
-    heap->addresses = ph_malloc(n * sizeof *heap->addresses);
+    heap->distances = ph_malloc(n * sizeof *heap->distances);
     heap->type_ids = ph_malloc(n * sizeof *heap->type_ids);
     heap->flags = ph_malloc(n);
-    return heap->addresses && heap->type_ids && heap->flags;
+    return heap->distances && heap->type_ids && heap->flags;
 }
 
 /* An object under collection whose list was not found, where nothing tells a stack pointer: its
@@ -375,8 +358,9 @@ static bool is_collected(const struct ph_builder *b, const struct ph_type *type,
 /* How the objects of the runs get their ids: several workers count, then number them. */
 struct numbering {
     struct ph_builder *b;
-    uint32_t *first;     /* by run: how many objects it has, then the id of the first */
-    uint32_t collecting; /* the interpreter in which a collection runs, or UINT32_MAX */
+    uint32_t *first;              /* by run: how many objects it has, then the id of the first */
+    uint8_t flags[UINT8_MAX + 1]; /* of an object, by its cell */
+    uint32_t collecting;          /* the interpreter in which a collection runs, or UINT32_MAX */
     struct ph_pieces pieces;
 };
 
@@ -399,11 +383,11 @@ static void count_objects(void *ctx, unsigned worker)
 }
 
 /* The type of an object that was added. It was read then, and so it is known and at hand. */
-static uint32_t type_id_at(const struct ph_builder *b, ph_addr address)
+static uint32_t type_id_at(const struct ph_python *python, const struct ph_map *type_ids,
+                           ph_addr address)
 {
     uint32_t known = 0;
-    ph_addr type = ph_python_word(b->python, address, b->python->layout.object.ob_type);
-    ph_map_find(&b->heap->objects.type_ids, type, &known);
+    ph_map_find(type_ids, ph_python_word(python, address, python->layout.object.ob_type), &known);
     return known ? known - 1 : 0;
 }
 
@@ -411,18 +395,23 @@ static uint32_t type_id_at(const struct ph_builder *b, ph_addr address)
 static uint32_t number_group(const struct numbering *n, const struct ph_run *run, uint32_t first,
                              uint32_t end, uint32_t id)
 {
-    struct ph_heap *heap = n->b->heap;
+    /* Copies, for to write a byte might change what lies behind a pointer. */
+    struct ph_heap *const heap = n->b->heap;
+    const struct ph_python *const python = n->b->python;
+    const struct ph_map type_ids = heap->objects.type_ids;
+    uint8_t *const cells = heap->blocks.slots.items + run->first_slot;
+    const ph_addr start = run->start, block_bytes = run->block_bytes;
+    const ph_addr base = heap->bases.items[ph_heap_base(heap, id)].address;
     struct ph_group group = {.first_id = id};
     for (uint32_t block = first; block < end; block++) {
-        uint8_t *slot = &heap->blocks.slots.items[run->first_slot + block];
-        unsigned cell = *slot;
-        *slot = (uint8_t)ph_cell_state(cell);
+        const unsigned cell = cells[block];
+        cells[block] = (uint8_t)ph_cell_state(cell);
         if (ph_cell_state(cell) != PH_SLOT_OBJECT)
             continue;
-        uint8_t flags = cell_flags(cell);
+        uint8_t flags = n->flags[cell];
         uint64_t form = ((cell & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT) - 1;
-        ph_addr address = run->start + block * run->block_bytes + heap->offsets[form];
-        uint32_t type_id = type_id_at(n->b, address);
+        ph_addr address = start + block * block_bytes + heap->offsets[form];
+        uint32_t type_id = type_id_at(python, &type_ids, address);
         if (n->collecting != UINT32_MAX &&
             is_collected(n->b, heap->objects.types.items[type_id], address, flags)) {
             flags |= PH_OBJECT_TRACKED | PH_OBJECT_COLLECTED;
@@ -431,7 +420,7 @@ static uint32_t number_group(const struct numbering *n, const struct ph_run *run
         group.objects |= (uint64_t)1 << (block - first);
         group.forms[0] |= (form & 1) << (block - first);
         group.forms[1] |= form >> 1 << (block - first);
-        heap->addresses[id] = address;
+        heap->distances[id] = (uint32_t)((address - base) / PH_DISTANCE_BYTES);
         heap->type_ids[id] = type_id;
         heap->flags[id] = flags;
         id++;
@@ -462,12 +451,28 @@ static void number_objects(void *ctx, unsigned worker)
     }
 }
 
-static void number_outside(struct ph_heap *heap, const struct ph_outside_object *o, uint32_t id)
+static ph_addr last_base(const struct ph_heap *heap)
 {
+    return heap->bases.items[heap->bases.count - 1].address;
+}
+
+/* Objects from `id` on lie in [first, last]: let them have a base. */
+static bool ensure_base(struct ph_heap *heap, uint32_t id, ph_addr first, ph_addr last)
+{
+    if (heap->bases.count && last - last_base(heap) <= (ph_addr)UINT32_MAX * PH_DISTANCE_BYTES)
+        return true;
+    return ph_array_push(&heap->bases, ((struct ph_base){id, first}));
+}
+
+static bool number_outside(struct ph_heap *heap, const struct ph_outside_object *o, uint32_t id)
+{
+    if (!ensure_base(heap, id, o->address, o->address))
+        return false;
     ph_map_insert(&heap->outside, o->address, id);
-    heap->addresses[id] = o->address;
+    heap->distances[id] = (uint32_t)((o->address - last_base(heap)) / PH_DISTANCE_BYTES);
     heap->type_ids[id] = o->type_id;
     heap->flags[id] = o->flags;
+    return true;
 }
 
 /* The ids at which the runs begin, given how many objects they have, and those of the objects
@@ -475,19 +480,24 @@ static void number_outside(struct ph_heap *heap, const struct ph_outside_object 
 static uint64_t number_runs(struct ph_builder *b, uint32_t *first)
 {
     struct ph_heap *heap = b->heap;
+    const bool fill = heap->distances;
     uint64_t id = 0;
     uint32_t outside = 0;
-    for (uint32_t i = 0; i <= heap->blocks.runs.count; i++) {
-        bool last = i == heap->blocks.runs.count;
-        ph_addr limit = last ? UINT64_MAX : heap->blocks.runs.items[i].start;
-        for (; outside < b->outside.count && b->outside.items[outside].address < limit; outside++) {
-            if (heap->addresses)
-                number_outside(heap, &b->outside.items[outside], (uint32_t)id);
+    for (uint32_t i = 0; i <= heap->blocks.runs.count && !b->failed; i++) {
+        const struct ph_run *run = i < heap->blocks.runs.count ? &heap->blocks.runs.items[i] : NULL;
+        for (; outside < b->outside.count; outside++) {
+            const struct ph_outside_object *o = &b->outside.items[outside];
+            if (run && o->address >= run->start)
+                break;
+            b->failed |= fill && !number_outside(heap, o, (uint32_t)id);
             id++;
         }
-        uint32_t count = last ? 0 : first[i];
-        if (heap->addresses && !last)
+        uint32_t count = run ? first[i] : 0;
+        if (fill && run) {
+            b->failed |=
+                !ensure_base(heap, (uint32_t)id, run->start, ph_run_end(run) - run->block_bytes);
             first[i] = (uint32_t)id;
+        }
         id += count;
     }
     return id;
@@ -503,6 +513,8 @@ static bool make_arrays(struct ph_builder *b)
         .collecting = ph_collection_interpreter(b->python),
         .pieces = {.count = runs, .piece = RUNS_A_PIECE},
     };
+    for (unsigned cell = 0; cell <= UINT8_MAX; cell++)
+        n.flags[cell] = cell_flags(cell);
     /* What is under collection is counted by one. */
     unsigned workers = n.collecting == UINT32_MAX && runs > RUNS_A_PIECE ? ph_worker_count() : 1;
     bool ok = n.first;
@@ -514,6 +526,9 @@ static bool make_arrays(struct ph_builder *b)
     }
     if (ok) {
         number_runs(b, n.first);
+        ok = !b->failed;
+    }
+    if (ok) {
         n.pieces.next = 0;
         ph_target_freeze(b->python->target);
         ph_parallel(workers, number_objects, &n);
@@ -598,13 +613,13 @@ static enum ph_status build(struct ph_builder *b, struct ph_error *err)
     b->failed = !heap->groups || !heap->gc_counts || !ph_map_reserve(&heap->outside, OUTSIDE_FIRST);
     find_header_forms(b);
     ph_builder_progress(b, 30);
-    b->reached = PH_OBJECT_REACHABLE;
+    reach(b, PH_OBJECT_REACHABLE);
     if (!b->failed) {
         ph_builder_add_tracked(b);
         ph_heap_roots(&heap->objects, ph_builder_follow_root, b);
         ph_builder_close(b);
         ph_builder_progress(b, 80);
-        b->reached = 0;
+        reach(b, 0);
         scan_unclaimed(b);
         scan_unclaimed_chunks(b);
         ph_builder_close(b);

@@ -13,6 +13,7 @@
 #define PH_HEAP_BUILDER_H
 
 #include "heap/heap.h"
+#include "runtime/refcount.h"
 
 struct ph_addresses PH_ARRAY_BODY(ph_addr);
 
@@ -58,6 +59,7 @@ struct ph_builder {
     PH_ARRAY(struct ph_outside_object) outside;
     uint32_t types_added; /* types of the table whose type objects were added */
     uint8_t reached;      /* flag that new objects get: reachable, or nothing in the last phase */
+    uint8_t known, known_bits; /* the cell of an object that has that flag, in these bits */
     uint64_t handled;
     uint64_t bad_references, unreadable_objects; /* as in struct ph_heap */
     bool guessed;                                /* the blocks in use have forms */
@@ -90,14 +92,38 @@ enum ph_added {
     PH_REPEATED,  /* it should become tracked, and was; nothing is noted */
 };
 
-/* Add the object at this address, or note the flags of one that is known. */
-enum ph_added ph_builder_add(struct ph_builder *b, ph_addr address, unsigned flags);
+/* Private: add what lies so far into the block of a slot, whose byte was read; or what lies outside
+ * the blocks. */
+enum ph_added ph_builder_add_in_block(struct ph_builder *b, const struct ph_run *run, uint32_t slot,
+                                      uint64_t offset, uint8_t cell, unsigned flags);
+enum ph_added ph_builder_add_outside(struct ph_builder *b, ph_addr address, unsigned flags);
+
+/* Add the object at this address, or note the flags of one that is known: most of what references
+ * lead to has been added before, and nothing about it is new. */
+static inline enum ph_added ph_builder_add(struct ph_builder *b, ph_addr address, unsigned flags)
+{
+    const struct ph_run *run = ph_blocks_find(&b->heap->blocks, address);
+    uint32_t slot;
+    uint64_t offset;
+    if (!run)
+        return ph_builder_add_outside(b, address, flags);
+    if (!ph_run_block(run, address, &slot, &offset))
+        return PH_NOT_ADDED;
+    uint8_t cell = ph_builder_cell(b, slot);
+    if (!flags && (cell & b->known_bits) == b->known)
+        return PH_ADDED;
+    return ph_builder_add_in_block(b, run, slot, offset, cell, flags);
+}
 /* The block in this slot belongs to an object as its buffer, unless it holds one. */
 void ph_builder_claim(struct ph_builder *b, uint32_t slot);
 /* The type of what may be an object here; NULL where it is none. */
 const struct ph_type *ph_builder_type(struct ph_builder *b, ph_addr address);
-/* Whether what stands in the place of an object's count may be one. */
-bool ph_builder_plausible_count(const struct ph_builder *b, const uint8_t *head);
+/* Whether what stands in the place of an object's count may be one: higher counts are no counts. */
+#define PH_MAX_REFCOUNT (1ll << 40)
+static inline bool ph_builder_plausible_count(struct ph_refcount refs)
+{
+    return refs.immortal || (refs.count > 0 && refs.count < PH_MAX_REFCOUNT);
+}
 /* Whether instances refer to nothing that must be followed and own no buffers that must be claimed:
  * most objects, such as int, float, bytes. A str may own a buffer, but its bytes never look like an
  * object. */

@@ -1,79 +1,87 @@
 #include "base/parallel.h"
 #include "heap/builder.h"
+#include "runtime/refcount.h"
 
-enum { RUNS_A_PIECE = 64, TYPES_CACHED = 1 << 10 };
+enum { RUNS_A_PIECE = 64 };
 
-/* Types seen last, by the low bits of their addresses; misses too. */
-struct type_cache {
-    struct {
-        ph_addr address;
-        uint32_t id; /* plus 1; 0: no type is known there */
-    } items[TYPES_CACHED];
+/* What an instance of a type looks like in its block. */
+struct shape {
+    uint64_t least_bytes; /* from the block's start on */
+    uint32_t form;        /* of what lies before it */
+    uint8_t cell;         /* of the block that holds it */
 };
 
 struct guesses {
-    struct ph_builder *b;
+    const struct ph_python *python;
+    uint64_t head_bytes, ob_type; /* of any object */
+    uint32_t form_count, offsets[PH_HEADER_FORMS];
+    struct ph_map type_ids;
+    struct shape *shapes; /* by type */
+};
+
+struct guessing {
+    struct guesses guesses;
+    struct ph_blocks *blocks;
     struct ph_pieces pieces; /* of the runs */
 };
 
-static const struct ph_type *known_type(const struct ph_builder *b, struct type_cache *cache,
-                                        ph_addr address)
+/* Of a type without a known form the shape fits no block. */
+static struct shape shape_of(const struct ph_builder *b, const struct ph_type *type)
 {
-    size_t i = address >> 4 & (TYPES_CACHED - 1);
-    if (cache->items[i].address != address) {
-        uint32_t known = 0;
-        ph_map_find(&b->heap->objects.type_ids, address, &known);
-        cache->items[i].address = address;
-        cache->items[i].id = known;
+    for (uint32_t form = 0; form < b->header_count; form++) {
+        if (b->headers[form] == type->header_bytes)
+            return (struct shape){
+                .least_bytes = b->heap->offsets[form] + type->min_bytes,
+                .form = form,
+                .cell = (uint8_t)(PH_SLOT_USED | (form + 1) << PH_CELL_FORM_SHIFT |
+                                  (ph_builder_is_leaf(type) ? PH_CELL_LEAF : 0)),
+            };
     }
-    uint32_t id = cache->items[i].id;
-    return id ? b->heap->objects.types.items[id - 1] : NULL;
+    return (struct shape){.form = UINT32_MAX};
 }
 
 /* The cell of a block in use: as it is, or with the form of the object that the block seems to
  * hold. */
-static uint8_t guess_block(struct ph_builder *b, struct type_cache *cache, const uint8_t *block,
-                           uint64_t size)
+static uint8_t guess_block(const struct guesses *g, const uint8_t *block, uint64_t size)
 {
-    const struct ph_layout *L = &b->python->layout;
-    for (uint32_t h = 0; h < b->header_count; h++) {
-        uint64_t offset = b->heap->offsets[h];
-        if (offset + (uint64_t)L->object.size > size)
+    for (uint32_t form = 0; form < g->form_count; form++) {
+        const uint8_t *object = block + g->offsets[form];
+        uint32_t type;
+        if (g->offsets[form] + g->head_bytes > size ||
+            !ph_map_find(&g->type_ids, ph_load_ptr(g->python, object + g->ob_type), &type) || !type)
             continue;
-        const uint8_t *object = block + offset;
-        const struct ph_type *type =
-            known_type(b, cache, ph_load_ptr(b->python, object + L->object.ob_type));
-        if (type && type->header_bytes == b->headers[h] && offset + type->min_bytes <= size &&
-            ph_builder_plausible_count(b, object))
-            return (uint8_t)(PH_SLOT_USED | (h + 1) << PH_CELL_FORM_SHIFT |
-                             (ph_builder_is_leaf(type) ? PH_CELL_LEAF : 0));
+        const struct shape *shape = &g->shapes[type - 1];
+        if (shape->form == form && shape->least_bytes <= size &&
+            ph_builder_plausible_count(ph_refcount_read(g->python, object)))
+            return shape->cell;
     }
     return PH_SLOT_USED;
 }
 
-static void guess_run(struct ph_builder *b, struct type_cache *cache, const struct ph_run *run)
+static void guess_run(const struct guesses *guesses, const struct ph_run *run, uint8_t *slots)
 {
-    uint64_t size = run->block_bytes;
-    const uint8_t *bytes = ph_target_view(b->python->target, run->start, run->block_count * size);
-    uint8_t *cells = b->heap->blocks.slots.items + run->first_slot;
-    for (uint32_t n = 0; bytes && n < run->block_count; n++) {
+    /* A copy, for to write a byte might change what lies behind a pointer. */
+    const struct guesses g = *guesses;
+    const uint64_t size = run->block_bytes;
+    const uint32_t count = run->block_count;
+    const uint8_t *bytes = ph_target_view(g.python->target, run->start, count * size);
+    uint8_t *cells = slots + run->first_slot;
+    for (uint32_t n = 0; bytes && n < count; n++) {
         if (cells[n] == PH_SLOT_USED)
-            cells[n] = guess_block(b, cache, bytes + n * size, size);
+            cells[n] = guess_block(&g, bytes + n * size, size);
     }
 }
 
 static void work(void *ctx, unsigned worker)
 {
-    struct guesses *g = ctx;
-    struct ph_builder *b = g->b;
-    struct type_cache cache = {0};
+    struct guessing *g = ctx;
     uint64_t at, end;
     (void)worker;
     while (ph_pieces_next(&g->pieces, &at, &end)) {
         for (; at < end; at++) {
-            const struct ph_run *run = &b->heap->blocks.runs.items[at];
+            const struct ph_run *run = &g->blocks->runs.items[at];
             if (run->use != PH_RUN_BUFFERS)
-                guess_run(b, &cache, run);
+                guess_run(&g->guesses, run, g->blocks->slots.items);
         }
     }
     ph_target_missed(); /* a guess less */
@@ -81,10 +89,26 @@ static void work(void *ctx, unsigned worker)
 
 void ph_builder_guess(struct ph_builder *b, unsigned workers)
 {
-    struct guesses g = {.b = b,
-                        .pieces = {.count = b->heap->blocks.runs.count, .piece = RUNS_A_PIECE}};
+    const struct ph_objects *objects = &b->heap->objects;
+    const struct ph_layout *L = &b->python->layout;
+    struct guessing g = {
+        .guesses = {.python = b->python,
+                    .head_bytes = (uint64_t)L->object.size,
+                    .ob_type = (uint64_t)L->object.ob_type,
+                    .form_count = b->header_count,
+                    .type_ids = objects->type_ids,
+                    .shapes = ph_malloc(objects->types.count * sizeof *g.guesses.shapes)},
+        .blocks = &b->heap->blocks,
+        .pieces = {.count = b->heap->blocks.runs.count, .piece = RUNS_A_PIECE},
+    };
     b->guessed = true;
+    if (!g.guesses.shapes)
+        return; /* without guesses all is found, too */
+    memcpy(g.guesses.offsets, b->heap->offsets, sizeof g.guesses.offsets);
+    for (uint32_t i = 0; i < objects->types.count; i++)
+        g.guesses.shapes[i] = shape_of(b, objects->types.items[i]);
     ph_target_freeze(b->python->target);
     ph_parallel(workers, work, &g);
     ph_target_thaw(b->python->target);
+    free(g.guesses.shapes);
 }

@@ -6,7 +6,6 @@ enum {
     MEASURED_AT_ONCE = 1 << 12,
     CHUNK_SLACK = 8192, /* a chunk is not more than this, or a quarter, larger than asked for */
 };
-#define NOT_MEASURED UINT16_MAX
 
 void ph_heap_destroy(struct ph_heap *heap)
 {
@@ -17,7 +16,8 @@ void ph_heap_destroy(struct ph_heap *heap)
     ph_chunks_free(&heap->chunks);
     ph_map_free(&heap->outside);
     ph_array_free(&heap->watch.holders);
-    free(heap->addresses);
+    ph_array_free(&heap->bases);
+    free(heap->distances);
     free(heap->type_ids);
     free(heap->flags);
     free(heap->groups);
@@ -62,11 +62,6 @@ uint32_t ph_heap_find(const struct ph_heap *heap, ph_addr address)
     return ph_map_find(&heap->outside, address, &id) ? id : PH_NO_OBJECT;
 }
 
-bool ph_heap_open(struct ph_heap *heap, uint32_t id, struct ph_object *out)
-{
-    return ph_object_open(&heap->objects, heap->addresses[id], ph_heap_type(heap, id), out);
-}
-
 bool ph_heap_refcount(struct ph_heap *heap, uint32_t id, int64_t *count)
 {
     struct ph_object o;
@@ -83,11 +78,9 @@ void ph_heap_summary(struct ph_heap *heap, uint32_t id, uint64_t max_chars, stru
 
 /* ---- sizes ---- */
 
-uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id)
+uint64_t ph_heap_find_sizeof(struct ph_heap *heap, uint32_t id)
 {
     struct ph_object o;
-    if (heap->sizes && heap->sizes[id] != NOT_MEASURED)
-        return heap->sizes[id];
     return ph_heap_open(heap, id, &o) ? ph_object_sizeof(&heap->objects, &o) : 0;
 }
 
@@ -134,27 +127,32 @@ static bool lies_in_block_of_many(const struct ph_heap *heap, const struct ph_ob
            (family == &ph_family_py2_int || family == &ph_family_float);
 }
 
-static uint64_t find_allocated(struct ph_heap *heap, uint32_t id, const struct ph_object *o)
+/* *run is the run of an object before it, where there is one, and becomes its own. */
+static uint64_t find_allocated(struct ph_heap *heap, uint32_t id, const struct ph_object *o,
+                               const struct ph_run **run)
 {
     struct allocated_sum sum = {.heap = heap};
-    ph_object_buffers(&heap->objects, o, &(struct ph_buffer_visitor){add_buffer, &sum});
+    if (o->type->has_buffers)
+        ph_object_buffers(&heap->objects, o, &(struct ph_buffer_visitor){add_buffer, &sum});
     ph_addr block = o->address - o->type->header_bytes;
-    if (heap->flags[id] & PH_OBJECT_IN_BLOCK)
-        sum.bytes += ph_blocks_find(&heap->blocks, block)->block_bytes;
-    else if (lies_in_block_of_many(heap, o))
+    if (heap->flags[id] & PH_OBJECT_IN_BLOCK) {
+        if (!*run || block >= ph_run_end(*run))
+            *run = ph_blocks_find(&heap->blocks, block);
+        sum.bytes += (*run)->block_bytes;
+    } else if (lies_in_block_of_many(heap, o)) {
         sum.bytes += o->type->basicsize;
-    else if (!ph_heap_is_static(heap, o->address))
+    } else if (!ph_heap_is_static(heap, o->address)) {
         sum.bytes += ph_heap_block_bytes(
             heap, block, ph_object_own_bytes(&heap->objects, o) + o->type->header_bytes);
+    }
     return sum.bytes;
 }
 
-uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
+uint64_t ph_heap_find_allocated(struct ph_heap *heap, uint32_t id)
 {
+    const struct ph_run *run = NULL;
     struct ph_object o;
-    if (heap->allocations && heap->allocations[id] != NOT_MEASURED)
-        return heap->allocations[id];
-    return ph_heap_open(heap, id, &o) ? find_allocated(heap, id, &o) : 0;
+    return ph_heap_open(heap, id, &o) ? find_allocated(heap, id, &o, &run) : 0;
 }
 
 /* ---- all objects, by several workers ---- */
@@ -245,20 +243,21 @@ struct measuring {
 /* The few that are larger are looked at again whenever somebody asks. */
 static uint16_t measured(uint64_t bytes)
 {
-    return bytes < NOT_MEASURED ? (uint16_t)bytes : NOT_MEASURED;
+    return bytes < PH_NOT_MEASURED ? (uint16_t)bytes : PH_NOT_MEASURED;
 }
 
 static void measure(void *ctx, uint32_t first, uint32_t end)
 {
     const struct measuring *m = ctx;
     struct ph_heap *heap = m->heap;
+    const struct ph_run *run = NULL;
     for (uint32_t id = first; id < end; id++) {
         struct ph_object o;
         bool here = ph_heap_open(heap, id, &o);
         if (m->sizes)
             m->sizes[id] = here ? measured(ph_object_sizeof(&heap->objects, &o)) : 0;
         if (m->allocations)
-            m->allocations[id] = here ? measured(find_allocated(heap, id, &o)) : 0;
+            m->allocations[id] = here ? measured(find_allocated(heap, id, &o, &run)) : 0;
     }
 }
 

@@ -52,13 +52,22 @@ struct ph_watch {
     PH_ARRAY(uint32_t) holders; /* ids, ascending; each refers to it, perhaps weakly */
 };
 
+/* What the addresses of the objects from an id on are counted from: what is not farther apart than
+ * 16 GiB shares one, so that an address takes four bytes. */
+struct ph_base {
+    uint32_t first_id;
+    ph_addr address;
+};
+enum { PH_DISTANCE_BYTES = 4 }; /* objects lie at multiples of it */
+
 struct ph_heap {
     struct ph_objects objects;
     struct ph_blocks blocks;
     struct ph_allocator allocator;
     struct ph_chunks chunks; /* where objects lie in malloc's memory; else empty */
     uint32_t count;
-    ph_addr *addresses;                /* ascending */
+    PH_ARRAY(struct ph_base) bases;    /* ascending */
+    uint32_t *distances;               /* from an object's base, in PH_DISTANCE_BYTES */
     uint32_t *type_ids;                /* index into objects.types */
     uint8_t *flags;                    /* enum ph_object_flags */
     struct ph_group *groups;           /* by the blocks' numbers of groups */
@@ -91,13 +100,37 @@ static inline int ph_flags_generation(uint8_t flags)
     return listed ? flags & PH_OBJECT_GEN_MASK : -1;
 }
 
+/* The place in bases of an object's. */
+static inline uint32_t ph_heap_base(const struct ph_heap *heap, uint32_t id)
+{
+    uint32_t low = 0, high = heap->bases.count;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (heap->bases.items[middle].first_id <= id)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The address of object id. Addresses ascend with ids. */
+static inline ph_addr ph_heap_address(const struct ph_heap *heap, uint32_t id)
+{
+    return heap->bases.items[ph_heap_base(heap, id)].address +
+           (ph_addr)heap->distances[id] * PH_DISTANCE_BYTES;
+}
+
 static inline const struct ph_type *ph_heap_type(const struct ph_heap *heap, uint32_t id)
 {
     return heap->objects.types.items[heap->type_ids[id]];
 }
 /* View object id. False where it became unreadable, which does not happen to objects that were
  * found. */
-bool ph_heap_open(struct ph_heap *heap, uint32_t id, struct ph_object *out);
+static inline bool ph_heap_open(struct ph_heap *heap, uint32_t id, struct ph_object *out)
+{
+    return ph_object_open(&heap->objects, ph_heap_address(heap, id), ph_heap_type(heap, id), out);
+}
 /* Its reference count; false where it is immortal or unreadable, and *count is then of no use. */
 bool ph_heap_refcount(struct ph_heap *heap, uint32_t id, int64_t *count);
 /* Append its summary, with at most max_chars of any text. */
@@ -106,11 +139,23 @@ void ph_heap_summary(struct ph_heap *heap, uint32_t id, uint64_t max_chars, stru
  * below; with_allocated: also what is allocated for each. Only the first call takes time. */
 enum ph_status ph_heap_measure(struct ph_heap *heap, bool with_allocated,
                                const struct ph_host *host, struct ph_error *err) PH_MUST_USE;
+/* Private: what is not kept, or does not fit into what is kept. */
+#define PH_NOT_MEASURED UINT16_MAX
+uint64_t ph_heap_find_sizeof(struct ph_heap *heap, uint32_t id);
+uint64_t ph_heap_find_allocated(struct ph_heap *heap, uint32_t id);
 /* sys.getsizeof of object id; 0 where unreadable. */
-uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id);
+static inline uint64_t ph_heap_sizeof(struct ph_heap *heap, uint32_t id)
+{
+    bool kept = heap->sizes && heap->sizes[id] != PH_NOT_MEASURED;
+    return kept ? heap->sizes[id] : ph_heap_find_sizeof(heap, id);
+}
 /* What the allocators hold for the object: its block and its buffers, with their rounding; 0 for a
  * static object. */
-uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id);
+static inline uint64_t ph_heap_allocated(struct ph_heap *heap, uint32_t id)
+{
+    bool kept = heap->allocations && heap->allocations[id] != PH_NOT_MEASURED;
+    return kept ? heap->allocations[id] : ph_heap_find_allocated(heap, id);
+}
 /* What the allocators hold for a memory block that begins at `start`, of which `bytes` are used:
  * the block's size, malloc's chunk, or the bytes themselves where neither can be told. */
 uint64_t ph_heap_block_bytes(const struct ph_heap *heap, ph_addr start, uint64_t bytes);

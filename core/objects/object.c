@@ -8,16 +8,6 @@
 
 #include <inttypes.h>
 
-bool ph_object_open(struct ph_objects *objects, ph_addr address, const struct ph_type *type,
-                    struct ph_object *out)
-{
-    const uint8_t *at = ph_target_view(objects->python->target, address, (size_t)type->min_bytes);
-    if (!at)
-        return false;
-    *out = (struct ph_object){.address = address, .type = type, .at = at};
-    return true;
-}
-
 bool ph_object_at(struct ph_objects *objects, ph_addr address, struct ph_object *out)
 {
     uint64_t type_address;
@@ -89,31 +79,24 @@ uint64_t ph_object_own_bytes(struct ph_objects *objects, const struct ph_object 
     return bytes < o->type->min_bytes ? o->type->min_bytes : bytes;
 }
 
-/* Whether it is a static type, which has no GC header though its own type says HAVE_GC
+/* Whether a type is static: it has no GC header then, though its own type says HAVE_GC
  * (Objects/typeobject.c: type_is_gc()). */
 static bool is_static_type(const struct ph_objects *objects, const struct ph_object *o)
 {
-    return (o->type->flags & PH_TPFLAGS_TYPE_SUBCLASS) &&
-           !(ph_object_ptr(objects, o, objects->python->layout.type.tp_flags) &
+    return !(ph_object_ptr(objects, o, objects->python->layout.type.tp_flags) &
              PH_TPFLAGS_HEAPTYPE);
 }
 
-/* What sys.getsizeof adds to __sizeof__() (Python/sysmodule.c: _PySys_GetSizeOf). */
-static uint64_t presize(const struct ph_objects *objects, const struct ph_object *o)
+/* What sys.getsizeof adds to a type's __sizeof__() (Python/sysmodule.c: _PySys_GetSizeOf). */
+static uint64_t presize_of_type(const struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_python *python = objects->python;
-    bool is_static = is_static_type(objects, o);
-    uint64_t gc = o->type->is_gc ? ph_python_gc_header_bytes(python) : 0;
-    uint64_t managed = ph_managed_header_bytes(python, o->type->flags);
-    switch (python->layout.traits.presize) {
-    case PH_PRESIZE_GC_OBJECT:
-        return is_static ? 0 : gc;
-    case PH_PRESIZE_TYPE_FLAG:
-        return gc + managed;
-    case PH_PRESIZE_TYPE_FLAG_BUT_STATIC:
-        return is_static && o->type->address == python->type_type ? 0 : gc + managed;
-    }
-    return 0;
+    bool left_out = is_static_type(objects, o);
+    if (python->layout.traits.presize == PH_PRESIZE_TYPE_FLAG)
+        left_out = false;
+    else if (python->layout.traits.presize == PH_PRESIZE_TYPE_FLAG_BUT_STATIC)
+        left_out &= o->type->address == python->type_type;
+    return left_out ? 0 : o->type->presize;
 }
 
 uint64_t ph_object_sizeof(struct ph_objects *objects, const struct ph_object *o)
@@ -122,7 +105,8 @@ uint64_t ph_object_sizeof(struct ph_objects *objects, const struct ph_object *o)
     uint64_t bytes = family->size ? family->size(objects, o) : ph_size_default(objects, o);
     if (o->type->extension)
         bytes = ph_add_saturated(bytes, ph_extension_counted(objects, o));
-    return bytes + presize(objects, o);
+    bool is_type = o->type->flags & PH_TPFLAGS_TYPE_SUBCLASS;
+    return bytes + (is_type ? presize_of_type(objects, o) : o->type->presize);
 }
 
 /* ---- references ---- */
@@ -215,12 +199,6 @@ static void scan_undescribed(struct ph_objects *objects, const struct ph_object 
         ph_refs_scan(objects, items, end - type->basicsize, type->basicsize, v);
 }
 
-bool ph_type_has_refs(const struct ph_type *type)
-{
-    return type->is_heap || type->family->fields || type->family->refs ||
-           type->described != type->body;
-}
-
 void ph_object_refs(struct ph_objects *objects, const struct ph_object *o,
                     const struct ph_visitor *v)
 {
@@ -237,6 +215,8 @@ void ph_object_refs(struct ph_objects *objects, const struct ph_object *o,
 void ph_object_buffers(struct ph_objects *objects, const struct ph_object *o,
                        const struct ph_buffer_visitor *v)
 {
+    if (!o->type->has_buffers)
+        return;
     if (o->type->family->buffers)
         o->type->family->buffers(objects, o, v);
     if (o->type->is_heap)

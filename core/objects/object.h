@@ -76,6 +76,10 @@ struct ph_type {
     uint32_t slot_count;
     const struct ph_member *members; /* object members of the C types in the chain, for labels */
     uint32_t member_count;
+    bool has_refs;    /* instances may hold references: str, int and their like cannot */
+    bool has_buffers; /* they may own memory outside of themselves */
+    uint32_t
+        presize; /* what sys.getsizeof adds to an instance's __sizeof__(), unless it is a type */
 };
 
 /* The type table of one target. */
@@ -113,8 +117,15 @@ struct ph_object {
 };
 
 /* Look at an object whose type is known. False where its bytes cannot be read. */
-bool ph_object_open(struct ph_objects *objects, ph_addr address, const struct ph_type *type,
-                    struct ph_object *out);
+static inline bool ph_object_open(struct ph_objects *objects, ph_addr address,
+                                  const struct ph_type *type, struct ph_object *out)
+{
+    const uint8_t *at = ph_target_view(objects->python->target, address, (size_t)type->min_bytes);
+    if (!at)
+        return false;
+    *out = (struct ph_object){.address = address, .type = type, .at = at};
+    return true;
+}
 /* Look at an object at an address that is said to be one: reads ob_type. False where that is no
  * valid type. */
 bool ph_object_at(struct ph_objects *objects, ph_addr address, struct ph_object *out);
@@ -227,8 +238,6 @@ static inline void ph_visit_field(const struct ph_visitor *v, ph_addr target, co
     ph_visit(v, target, PH_LABEL_FIELD, (uint64_t)(uintptr_t)name, PH_REF_STRONG);
 }
 
-/* Whether instances can hold references at all: str, int and their like cannot. */
-bool ph_type_has_refs(const struct ph_type *type);
 /* Every reference that the object holds: its family's, then what instances of Python classes add
  * (__slots__,
  * __dict__ or inline values, __class__). */

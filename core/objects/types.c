@@ -282,6 +282,21 @@ static uint32_t header_bytes(const struct ph_python *python, uint64_t flags)
     return bytes + ph_managed_header_bytes(python, flags);
 }
 
+/* What is asked of each instance, in one place for all. */
+static void note_what_instances_have(const struct ph_python *python, struct ph_type *type)
+{
+    const struct ph_layout *L = &python->layout;
+    uint32_t managed = ph_managed_header_bytes(python, type->flags);
+    type->has_refs = type->is_heap || type->family->fields || type->family->refs ||
+                     type->described != type->body;
+    type->has_buffers =
+        type->family->buffers ||
+        (type->is_heap && L->traits.dict_values == PH_DICT_VALUES_PREFIXED && managed);
+    /* Python/sysmodule.c: _PySys_GetSizeOf */
+    type->presize = (type->is_gc ? ph_python_gc_header_bytes(python) : 0) +
+                    (L->traits.presize == PH_PRESIZE_GC_OBJECT ? 0 : managed);
+}
+
 /* Only the static type itself makes short forms, never a subclass. */
 static uint64_t shortest_form(const struct ph_layout *L, const struct ph_type *type)
 {
@@ -354,6 +369,7 @@ static struct ph_type *read_type(struct ph_objects *objects, ph_addr address,
     read_type_members(objects, at, type);
     name_type(objects, type, at, tp_name ? tp_name : "?", tp_name ? len : 1);
     choose_extension(objects, type);
+    note_what_instances_have(python, type);
     return type;
 }
 

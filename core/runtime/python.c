@@ -18,17 +18,6 @@ enum {
 };
 #define TPFLAGS_TYPE_SUBCLASS (1ull << 31) /* Include/object.h, every version */
 
-ph_addr ph_python_word(const struct ph_python *python, ph_addr base, int64_t offset)
-{
-    uint64_t value = 0;
-    return ph_target_word(python->target, base + (uint64_t)offset, &value) ? value : 0;
-}
-
-ph_addr ph_python_gc_link(const struct ph_python *python, ph_addr header, int32_t offset)
-{
-    return ph_python_word(python, header, offset) & ~PH_GC_LINK_FLAGS;
-}
-
 uint32_t ph_python_u32(const struct ph_python *python, ph_addr base, int64_t offset)
 {
     uint32_t value = 0;

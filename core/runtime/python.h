@@ -155,11 +155,19 @@ static inline uint32_t ph_python_gc_header_bytes(const struct ph_python *python)
 
 /* The word at base + offset in the target; 0 where it cannot be read. For one-off reads; loops take
  * a view. */
-ph_addr ph_python_word(const struct ph_python *python, ph_addr base, int64_t offset);
+static inline ph_addr ph_python_word(const struct ph_python *python, ph_addr base, int64_t offset)
+{
+    const void *at = ph_target_view(python->target, base + (uint64_t)offset, ph_word_bytes(python));
+    return at ? ph_load_ptr(python, at) : 0;
+}
 /* A link of a GC header, layout.gc_head.next or prev, without its flags: these are the low bits
  * (Include/internal/pycore_gc.h). 0 where it cannot be read. */
 #define PH_GC_LINK_FLAGS ((ph_addr)3)
-ph_addr ph_python_gc_link(const struct ph_python *python, ph_addr header, int32_t offset);
+static inline ph_addr ph_python_gc_link(const struct ph_python *python, ph_addr header,
+                                        int32_t offset)
+{
+    return ph_python_word(python, header, offset) & ~PH_GC_LINK_FLAGS;
+}
 /* The 32-bit word there; 0 where it cannot be read. */
 uint32_t ph_python_u32(const struct ph_python *python, ph_addr base, int64_t offset);
 

@@ -64,12 +64,12 @@ static int check(struct ph_graph *graph, uint32_t count)
         uint64_t objects, bytes;
         uint32_t id = choose(graph, i);
         measure(&s, id, &objects, &bytes);
-        if (objects == graph->dominators.size[id] && bytes == graph->retained[id])
+        if (objects == graph->dominators.size[id] && bytes == ph_graph_retained(graph, id))
             continue;
         printf("0x%" PRIx64 " %s: retained %" PRIu64 " in %" PRIu32 ", by search %" PRIu64
                " in %" PRIu64 "\n",
-               graph->heap->addresses[id], ph_heap_type(graph->heap, id)->name, graph->retained[id],
-               graph->dominators.size[id], bytes, objects);
+               ph_heap_address(graph->heap, id), ph_heap_type(graph->heap, id)->name,
+               ph_graph_retained(graph, id), graph->dominators.size[id], bytes, objects);
         wrong++;
     }
     if (!wrong)
