@@ -39,9 +39,9 @@ struct ph_run {
     uint32_t inverse;     /* 2^32 / block_bytes, rounded up, where that divides exactly; else 0 */
     uint32_t first_slot;  /* number of its first block */
     uint32_t first_group; /* number of its first PH_GROUP_BLOCKS blocks */
-    uint32_t block_count;
-    enum ph_run_use use;
-    bool damaged; /* mimalloc: its free lists contradict its count of used blocks */
+    uint32_t block_count : 28;
+    enum ph_run_use use : 3;
+    bool damaged : 1; /* mimalloc: its free lists contradict its count of used blocks */
 };
 
 /* Runs that lie close together share a window: a table from steps to the run that begins or goes on

@@ -93,7 +93,7 @@ static void push(struct ph_builder *b, ph_addr address)
 static void follow_later(struct ph_builder *b, ph_addr address, uint32_t slot)
 {
     if (b->todo && slot >= b->todo_from)
-        __atomic_fetch_or(&b->todo[slot / 64], (uint64_t)1 << slot % 64, __ATOMIC_RELEASE);
+        __atomic_store_n(&b->todo[slot], 1, __ATOMIC_RELEASE);
     else
         push(b, address);
 }
@@ -107,7 +107,7 @@ static void set_cell(struct ph_builder *b, uint32_t slot, unsigned to)
  * what it is now. */
 static bool change_cell(struct ph_builder *b, uint32_t slot, uint8_t *cell, unsigned to)
 {
-    if (b->is_worker)
+    if (b->is_worker && !b->takes_listed)
         return __atomic_compare_exchange_n(&b->heap->blocks.slots.items[slot], cell, (uint8_t)to,
                                            false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     set_cell(b, slot, to);
@@ -273,18 +273,33 @@ static void scan_block(struct ph_builder *b, ph_addr block, uint64_t bytes)
     }
 }
 
+/* Of eight cells those in a state: the lowest bit of each one's byte. */
+static uint64_t cells_in_state(const uint8_t *cells, enum ph_slot_state state)
+{
+    const uint64_t lowest = 0x0101010101010101;
+    uint64_t eight;
+    memcpy(&eight, cells, sizeof eight);
+    eight ^= lowest * state;
+    return ~(eight | eight >> 1) & lowest;
+}
+
 /* Blocks in use that nothing found refers to. */
 static void scan_unclaimed(struct ph_builder *b)
 {
     const struct ph_blocks *blocks = &b->heap->blocks;
     for (uint32_t i = 0; i < blocks->runs.count && !b->failed && !b->interrupted; i++) {
         const struct ph_run *run = &blocks->runs.items[i];
-        for (uint32_t n = 0; n < run->block_count && run->use != PH_RUN_BUFFERS; n++) {
-            uint32_t slot = run->first_slot + n;
-            if (ph_cell_state(blocks->slots.items[slot]) == PH_SLOT_USED)
-                scan_block(b, ph_run_block_address(run, slot), run->block_bytes);
+        const uint8_t *cells = blocks->slots.items + run->first_slot;
+        uint32_t count = run->use == PH_RUN_BUFFERS ? 0 : run->block_count;
+        for (uint32_t n = 0; n < count; n++) {
+            while (n + 8 < count && !cells_in_state(cells + n, PH_SLOT_USED))
+                n += 8;
+            if (ph_cell_state(cells[n]) != PH_SLOT_USED)
+                continue;
+            scan_block(b, ph_run_block_address(run, run->first_slot + n), run->block_bytes);
             ph_builder_step(b);
         }
+        ph_builder_step(b);
     }
 }
 
@@ -374,8 +389,12 @@ static void count_objects(void *ctx, unsigned worker)
         for (; at < end; at++) {
             const struct ph_run *run = &heap->blocks.runs.items[at];
             const uint8_t *cells = heap->blocks.slots.items + run->first_slot;
-            uint32_t count = 0;
-            for (uint32_t i = 0; i < run->block_count; i++)
+            uint32_t count = 0, i = 0;
+            for (; i + 8 <= run->block_count; i += 8)
+                count +=
+                    (uint32_t)(cells_in_state(cells + i, PH_SLOT_OBJECT) * 0x0101010101010101 >>
+                               56);
+            for (; i < run->block_count; i++)
                 count += ph_cell_state(cells[i]) == PH_SLOT_OBJECT;
             n->first[at] = count;
         }
@@ -391,7 +410,8 @@ static uint32_t type_id_at(const struct ph_python *python, const struct ph_map *
     return known ? known - 1 : 0;
 }
 
-/* Give the objects of some blocks their ids, the first of which is `id`; and the next id. */
+/* Give the objects of some blocks their ids, the first of which is `id`; and the next id. Where the
+ * guess was right, none of them needs to be looked at. */
 static uint32_t number_group(const struct numbering *n, const struct ph_run *run, uint32_t first,
                              uint32_t end, uint32_t id)
 {
@@ -400,6 +420,7 @@ static uint32_t number_group(const struct numbering *n, const struct ph_run *run
     const struct ph_python *const python = n->b->python;
     const struct ph_map type_ids = heap->objects.type_ids;
     uint8_t *const cells = heap->blocks.slots.items + run->first_slot;
+    const uint16_t *const guesses = n->b->guesses ? n->b->guesses + run->first_slot : NULL;
     const ph_addr start = run->start, block_bytes = run->block_bytes;
     const ph_addr base = heap->bases.items[ph_heap_base(heap, id)].address;
     struct ph_group group = {.first_id = id};
@@ -411,7 +432,10 @@ static uint32_t number_group(const struct numbering *n, const struct ph_run *run
         uint8_t flags = n->flags[cell];
         uint64_t form = ((cell & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT) - 1;
         ph_addr address = start + block * block_bytes + heap->offsets[form];
-        uint32_t type_id = type_id_at(python, &type_ids, address);
+        uint32_t type_id = guesses && guesses[block] ? guesses[block] - 1u : UINT32_MAX;
+        if (type_id == UINT32_MAX ||
+            heap->objects.types.items[type_id]->header_bytes != n->b->headers[form])
+            type_id = type_id_at(python, &type_ids, address);
         if (n->collecting != UINT32_MAX &&
             is_collected(n->b, heap->objects.types.items[type_id], address, flags)) {
             flags |= PH_OBJECT_TRACKED | PH_OBJECT_COLLECTED;
@@ -645,6 +669,7 @@ enum ph_status ph_heap_build(struct ph_python *python, ph_addr watched, const st
     ph_array_free(&b.pending);
     ph_array_free(&b.outside);
     ph_array_free(&b.holders);
+    free(b.guesses);
     if (status)
         ph_heap_destroy(b.heap);
     else

@@ -63,6 +63,7 @@ struct ph_builder {
     uint64_t handled;
     uint64_t bad_references, unreadable_objects; /* as in struct ph_heap */
     bool guessed;                                /* the blocks in use have forms */
+    uint16_t *guesses; /* by slot: id + 1 of the type that gave the block its form; 0: unknown */
     bool failed, interrupted;
 
     ph_addr followed;            /* the object whose references are being followed */
@@ -72,12 +73,13 @@ struct ph_builder {
     /* What a worker could not do, for something would have had to be learnt first: objects whose
      * references it could not follow, and addresses that it was given. */
     struct ph_addresses missed, untaken;
-    /* Workers: a bit a slot, set where an object was added whose references are to be followed; but
-     * what lies before this slot is pending. */
-    uint64_t *todo;
+    /* Workers: a byte a slot, set where an object was added whose references are to be followed;
+     * but what lies before this slot is pending. */
+    uint8_t *todo;
     uint32_t todo_from;
-    uint64_t listed; /* objects that were added from the list in hand */
-    bool repeated;   /* it leads to what had been on a list before */
+    bool takes_listed; /* nobody else adds what this worker does: an object is listed once */
+    uint64_t listed;   /* objects that were added from the list in hand */
+    bool repeated;     /* it leads to what had been on a list before */
 };
 
 /* A slot's byte, while others may change it. */

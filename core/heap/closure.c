@@ -3,7 +3,8 @@
 
 enum {
     PIECE = 1 << 10, /* what a worker takes at once */
-    SAMPLED = 1024,  /* one of so many is looked at before several workers begin */
+    SLOTS_A_PIECE = 1 << 16,
+    SAMPLED = 1024, /* one of so many is looked at before several workers begin */
 };
 
 /* ---- one object's references ---- */
@@ -20,7 +21,7 @@ static bool leads_astray(struct ph_builder *b, ph_addr target)
     return type && target - start != b->heap->allocator.prefix_bytes + type->header_bytes;
 }
 
-static void follow(struct ph_builder *b, ph_addr target, unsigned flags)
+static inline void follow(struct ph_builder *b, ph_addr target, unsigned flags)
 {
     if (!(flags & PH_REF_STRONG) || ((flags & PH_REF_GUESS) && leads_astray(b, target)))
         return;
@@ -170,12 +171,17 @@ static const struct ph_run *run_of_slot(const struct ph_blocks *blocks, uint32_t
     return &blocks->runs.items[low];
 }
 
-/* Follow the objects of 64 slots that wait for it, and what they lead to behind them. */
-static bool sweep_word(struct ph_builder *b, uint64_t word, const struct ph_run **run)
+/* Follow the objects of eight slots that wait for it, and what they lead to behind them. */
+static bool sweep_slots(struct ph_builder *b, uint32_t first, const struct ph_run **run)
 {
-    uint64_t bits = __atomic_exchange_n(&b->todo[word], 0, __ATOMIC_ACQUIRE);
-    for (uint64_t left = bits; left; left &= left - 1) {
-        uint32_t slot = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
+    uint64_t waiting;
+    memcpy(&waiting, b->todo + first, sizeof waiting);
+    if (!waiting) /* what comes in between is found by the next sweep */
+        return false;
+    for (uint32_t slot = first; slot < first + sizeof waiting; slot++) {
+        if (!__atomic_load_n(&b->todo[slot], __ATOMIC_ACQUIRE))
+            continue;
+        b->todo[slot] = 0;
         while (slot >= (*run)->first_slot + (*run)->block_count)
             (*run)++;
         unsigned form = (ph_builder_cell(b, slot) & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT;
@@ -183,7 +189,7 @@ static bool sweep_word(struct ph_builder *b, uint64_t word, const struct ph_run 
         follow_frozen(b, ph_run_block_address(*run, slot) + b->heap->offsets[form - 1]);
         drain_frozen(b);
     }
-    return bits;
+    return true;
 }
 
 /* Follow what waits, by ascending address: far faster than in the order in which it was found. */
@@ -194,10 +200,11 @@ static void sweep(void *ctx, unsigned worker)
     uint64_t at, end;
     bool any = false;
     ph_target_missed();
+    b->takes_listed = false;
     while (ph_pieces_next(&share->pieces, &at, &end)) {
-        const struct ph_run *run = run_of_slot(&b->heap->blocks, (uint32_t)(at * 64));
-        for (; at < end; at++)
-            any |= sweep_word(b, at, &run);
+        const struct ph_run *run = run_of_slot(&b->heap->blocks, (uint32_t)at);
+        for (; at < end; at += 8)
+            any |= sweep_slots(b, (uint32_t)at, &run);
         if (!share->swept)
             ph_builder_progress(b, 40 + (unsigned)(end * 40 / share->pieces.count));
         if (!goes_on(share, b))
@@ -220,7 +227,7 @@ void ph_builder_append(struct ph_builder *b, struct ph_addresses *to,
 }
 
 static struct ph_builder make_worker(const struct ph_builder *b, const struct ph_host *host,
-                                     uint64_t *todo)
+                                     uint8_t *todo)
 {
     struct ph_builder worker = *b;
     worker.host = host;
@@ -275,12 +282,12 @@ static void take_sample(struct ph_builder *b, struct ph_addresses *given, ph_tak
 /* Take what is given, and follow what waits after that, until nothing does. */
 static void work(struct share *share, unsigned workers)
 {
-    uint64_t words = share->from->heap->blocks.slots.count / 64 + 1;
     share->pieces = (struct ph_pieces){.count = share->given->count, .piece = PIECE};
     ph_parallel(workers, take_given, share);
     do {
         share->again = false;
-        share->pieces = (struct ph_pieces){.count = words, .piece = PIECE};
+        share->pieces = (struct ph_pieces){.count = share->from->heap->blocks.slots.count,
+                                           .piece = SLOTS_A_PIECE};
         ph_parallel(workers, sweep, share);
         share->swept = true;
     } while (share->again && !share->stop);
@@ -303,7 +310,7 @@ void ph_builder_share(struct ph_builder *b, struct ph_addresses *given, ph_take_
         return;
     }
     struct share share = {.from = b, .given = given, .take = take, .flags = flags};
-    uint64_t *todo = ph_calloc(b->heap->blocks.slots.count / 64 + 1, sizeof *todo);
+    uint8_t *todo = ph_calloc((size_t)b->heap->blocks.slots.count + 8, 1);
     b->failed |= !todo;
     take_sample(b, given, take, flags);
     if (b->failed || b->interrupted) {

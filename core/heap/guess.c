@@ -22,6 +22,7 @@ struct guesses {
 struct guessing {
     struct guesses guesses;
     struct ph_blocks *blocks;
+    uint16_t *types;         /* as in the builder */
     struct ph_pieces pieces; /* of the runs */
 };
 
@@ -41,24 +42,26 @@ static struct shape shape_of(const struct ph_builder *b, const struct ph_type *t
 }
 
 /* The cell of a block in use: as it is, or with the form of the object that the block seems to
- * hold. */
-static uint8_t guess_block(const struct guesses *g, const uint8_t *block, uint64_t size)
+ * hold, and *type is then its type's id + 1. */
+static uint8_t guess_block(const struct guesses *g, const uint8_t *block, uint64_t size,
+                           uint32_t *type)
 {
     for (uint32_t form = 0; form < g->form_count; form++) {
         const uint8_t *object = block + g->offsets[form];
-        uint32_t type;
         if (g->offsets[form] + g->head_bytes > size ||
-            !ph_map_find(&g->type_ids, ph_load_ptr(g->python, object + g->ob_type), &type) || !type)
+            !ph_map_find(&g->type_ids, ph_load_ptr(g->python, object + g->ob_type), type) || !*type)
             continue;
-        const struct shape *shape = &g->shapes[type - 1];
+        const struct shape *shape = &g->shapes[*type - 1];
         if (shape->form == form && shape->least_bytes <= size &&
             ph_builder_plausible_count(ph_refcount_read(g->python, object)))
             return shape->cell;
     }
+    *type = 0;
     return PH_SLOT_USED;
 }
 
-static void guess_run(const struct guesses *guesses, const struct ph_run *run, uint8_t *slots)
+static void guess_run(const struct guesses *guesses, const struct ph_run *run, uint8_t *slots,
+                      uint16_t *slot_types)
 {
     /* A copy, for to write a byte might change what lies behind a pointer. */
     const struct guesses g = *guesses;
@@ -66,9 +69,12 @@ static void guess_run(const struct guesses *guesses, const struct ph_run *run, u
     const uint32_t count = run->block_count;
     const uint8_t *bytes = ph_target_view(g.python->target, run->start, count * size);
     uint8_t *cells = slots + run->first_slot;
+    uint16_t *types = slot_types + run->first_slot;
     for (uint32_t n = 0; bytes && n < count; n++) {
+        uint32_t type = 0;
         if (cells[n] == PH_SLOT_USED)
-            cells[n] = guess_block(&g, bytes + n * size, size);
+            cells[n] = guess_block(&g, bytes + n * size, size, &type);
+        types[n] = type <= UINT16_MAX ? (uint16_t)type : 0;
     }
 }
 
@@ -81,7 +87,7 @@ static void work(void *ctx, unsigned worker)
         for (; at < end; at++) {
             const struct ph_run *run = &g->blocks->runs.items[at];
             if (run->use != PH_RUN_BUFFERS)
-                guess_run(&g->guesses, run, g->blocks->slots.items);
+                guess_run(&g->guesses, run, g->blocks->slots.items, g->types);
         }
     }
     ph_target_missed(); /* a guess less */
@@ -102,8 +108,11 @@ void ph_builder_guess(struct ph_builder *b, unsigned workers)
         .pieces = {.count = b->heap->blocks.runs.count, .piece = RUNS_A_PIECE},
     };
     b->guessed = true;
-    if (!g.guesses.shapes)
-        return; /* without guesses all is found, too */
+    b->guesses = g.types = ph_calloc(b->heap->blocks.slots.count, sizeof *g.types);
+    if (!g.guesses.shapes || !g.types) { /* without guesses all is found, too */
+        free(g.guesses.shapes);
+        return;
+    }
     memcpy(g.guesses.offsets, b->heap->offsets, sizeof g.guesses.offsets);
     for (uint32_t i = 0; i < objects->types.count; i++)
         g.guesses.shapes[i] = shape_of(b, objects->types.items[i]);

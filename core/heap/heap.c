@@ -252,10 +252,16 @@ static void measure(void *ctx, uint32_t first, uint32_t end)
     struct ph_heap *heap = m->heap;
     const struct ph_run *run = NULL;
     for (uint32_t id = first; id < end; id++) {
-        struct ph_object o;
-        bool here = ph_heap_open(heap, id, &o);
+        const struct ph_type *type = ph_heap_type(heap, id);
+        struct ph_object o = {.address = ph_heap_address(heap, id), .type = type};
+        /* Of many objects nothing needs to be read. */
+        bool is_plain = (heap->flags[id] & PH_OBJECT_IN_BLOCK) && !type->has_buffers;
+        bool here =
+            (type->fixed_size && is_plain) || ph_object_open(&heap->objects, o.address, type, &o);
         if (m->sizes)
-            m->sizes[id] = here ? measured(ph_object_sizeof(&heap->objects, &o)) : 0;
+            m->sizes[id] = !here              ? 0
+                           : type->fixed_size ? measured(type->fixed_size)
+                                              : measured(ph_object_sizeof(&heap->objects, &o));
         if (m->allocations)
             m->allocations[id] = here ? measured(find_allocated(heap, id, &o, &run)) : 0;
     }

@@ -236,7 +236,9 @@ static void add_list(struct ph_builder *b, ph_addr head, unsigned flags, uint64_
     b->listed = 0;
     b->repeated = false;
     bool whole = read_list(b, head, &objects);
+    b->takes_listed = true;
     ph_builder_share(b, &objects, take_listed, flags);
+    b->takes_listed = false;
     ph_array_free(&objects);
     *count += b->listed;
     if (!b->interrupted && (!whole || b->repeated))

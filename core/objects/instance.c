@@ -108,15 +108,23 @@ static ph_addr find_values(struct ph_objects *objects, const struct ph_object *o
     return values + (uint64_t)L->dict_values.values;
 }
 
-bool ph_instance_values(struct ph_objects *objects, const struct ph_object *o, struct ph_dict *out)
+/* Open the instance's values; and where they are, or 0 where it has none. */
+static ph_addr open_values(struct ph_objects *objects, const struct ph_object *o,
+                           struct ph_dict *out)
 {
     const struct ph_layout *L = &objects->python->layout;
     uint64_t capacity;
     ph_addr values = find_values(objects, o, &capacity);
     ph_addr keys =
         values ? ph_python_word(objects->python, o->type->address, L->heap_type.ht_cached_keys) : 0;
-    return keys && ph_dict_keys_open(objects->python, keys, out) &&
-           ph_dict_use_values(out, values, capacity);
+    bool open = keys && ph_dict_keys_open(objects->python, keys, out) &&
+                ph_dict_use_values(out, values, capacity);
+    return open ? values : 0;
+}
+
+bool ph_instance_values(struct ph_objects *objects, const struct ph_object *o, struct ph_dict *out)
+{
+    return open_values(objects, o, out);
 }
 
 ph_addr ph_instance_attribute(struct ph_objects *objects, const struct ph_object *o,
@@ -187,8 +195,9 @@ void ph_instance_buffers(struct ph_objects *objects, const struct ph_object *o,
                          const struct ph_buffer_visitor *v)
 {
     struct ph_dict d;
-    uint64_t capacity;
-    if (objects->python->layout.traits.dict_values == PH_DICT_VALUES_PREFIXED &&
-        ph_instance_values(objects, o, &d))
-        ph_visit_values_buffer(objects->python, &d, find_values(objects, o, &capacity), v);
+    ph_addr values = objects->python->layout.traits.dict_values == PH_DICT_VALUES_PREFIXED
+                         ? open_values(objects, o, &d)
+                         : 0;
+    if (values)
+        ph_visit_values_buffer(objects->python, &d, values, v);
 }

@@ -76,10 +76,10 @@ struct ph_type {
     uint32_t slot_count;
     const struct ph_member *members; /* object members of the C types in the chain, for labels */
     uint32_t member_count;
-    bool has_refs;    /* instances may hold references: str, int and their like cannot */
-    bool has_buffers; /* they may own memory outside of themselves */
-    uint32_t
-        presize; /* what sys.getsizeof adds to an instance's __sizeof__(), unless it is a type */
+    bool has_refs;       /* instances may hold references: str, int and their like cannot */
+    bool has_buffers;    /* they may own memory outside of themselves */
+    uint32_t presize;    /* what sys.getsizeof adds to __sizeof__(), but see there for types */
+    uint64_t fixed_size; /* sys.getsizeof of each instance; 0: it depends on the instance */
 };
 
 /* The type table of one target. */

@@ -21,12 +21,11 @@ struct shape {
     ph_addr data; /* 0 where there is none */
 };
 
-static bool read_shape(const struct ph_python *python, ph_addr address, struct shape *out)
+/* `at`: its first bytes, layout.ascii.size of them. */
+static bool decode_shape(const struct ph_python *python, ph_addr address, const uint8_t *at,
+                         struct shape *out)
 {
     const struct ph_layout *L = &python->layout;
-    const uint8_t *at = ph_target_view(python->target, address, (size_t)L->ascii.size);
-    if (!at)
-        return false;
     uint32_t state = ph_load_u32(python, at + L->ascii.state);
     int64_t length = ph_load_ssize(python, at + L->ascii.length);
     uint32_t kind = state >> STATE_KIND_SHIFT & STATE_KIND_MASK;
@@ -44,6 +43,12 @@ static bool read_shape(const struct ph_python *python, ph_addr address, struct s
     else
         out->data = ph_python_word(python, address, L->legacy_str.data);
     return true;
+}
+
+static bool read_shape(const struct ph_python *python, ph_addr address, struct shape *out)
+{
+    const uint8_t *at = ph_target_view(python->target, address, (size_t)python->layout.ascii.size);
+    return at && decode_shape(python, address, at, out);
 }
 
 /* A str or unicode of 2.7 (Include/stringobject.h, unicodeobject.h). */
@@ -262,7 +267,7 @@ static uint64_t str_size(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_layout *L = &objects->python->layout;
     struct shape shape;
-    if (!read_shape(objects->python, o->address, &shape))
+    if (!decode_shape(objects->python, o->address, o->at, &shape))
         return o->type->basicsize;
     uint64_t chars = (shape.length + 1) * shape.kind;
     uint64_t bytes;
@@ -273,12 +278,21 @@ static uint64_t str_size(struct ph_objects *objects, const struct ph_object *o)
     return bytes + wstr_bytes(objects, o, &shape) + utf8_bytes(objects, o, &shape);
 }
 
+/* Whether all of it lies in the object, as nearly always. */
+static bool is_in_one_piece(const struct ph_objects *objects, const struct ph_object *o)
+{
+    const struct ph_layout *L = &objects->python->layout;
+    const uint32_t plain = STATE_COMPACT | STATE_ASCII;
+    return (ph_load_u32(objects->python, o->at + L->ascii.state) & plain) == plain &&
+           (L->traits.str == PH_STR_NO_WSTR || !ph_object_ptr(objects, o, L->ascii.wstr));
+}
+
 static void str_buffers(struct ph_objects *objects, const struct ph_object *o,
                         const struct ph_buffer_visitor *v)
 {
     const struct ph_layout *L = &objects->python->layout;
     struct shape shape;
-    if (!read_shape(objects->python, o->address, &shape))
+    if (is_in_one_piece(objects, o) || !decode_shape(objects->python, o->address, o->at, &shape))
         return;
     if (!shape.compact && shape.kind)
         ph_visit_buffer(v, shape.data, (shape.length + 1) * shape.kind, "characters");

@@ -295,6 +295,9 @@ static void note_what_instances_have(const struct ph_python *python, struct ph_t
     /* Python/sysmodule.c: _PySys_GetSizeOf */
     type->presize = (type->is_gc ? ph_python_gc_header_bytes(python) : 0) +
                     (L->traits.presize == PH_PRESIZE_GC_OBJECT ? 0 : managed);
+    bool is_fixed = !type->family->size && !type->itemsize && !type->extension &&
+                    !(type->flags & PH_TPFLAGS_TYPE_SUBCLASS);
+    type->fixed_size = is_fixed ? type->basicsize + type->presize : 0;
 }
 
 /* Only the static type itself makes short forms, never a subclass. */
