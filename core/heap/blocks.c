@@ -102,21 +102,17 @@ const struct ph_region *ph_blocks_region(const struct ph_python *python, size_t 
     return NULL;
 }
 
-/* Nearly all of it is looked at. False: interrupted. */
-static bool read_regions(struct ph_python *python)
+bool ph_blocks_read_ahead(const struct ph_python *python, const struct ph_ranges *ranges)
 {
-    enum { PERCENT = 30 }; /* of what a snapshot takes */
-    const struct ph_region *region;
     uint64_t total = 1, done = 0; /* never nothing, to divide by */
-    for (size_t i = 0; (region = ph_blocks_region(python, &i)) != NULL;)
-        total += ph_region_is_vast(region) ? 0 : region->end - region->start;
-    for (size_t i = 0; (region = ph_blocks_region(python, &i)) != NULL;) {
-        uint64_t bytes = region->end - region->start;
-        if (ph_region_is_vast(region))
-            continue;
-        if (!ph_target_read_ahead(python->target, region->start, region->end,
-                                  (unsigned)(done * PERCENT / total),
-                                  (unsigned)((done + bytes) * PERCENT / total)))
+    for (uint32_t i = 0; i < ranges->count; i++)
+        total += ranges->items[i].end - ranges->items[i].start;
+    for (uint32_t i = 0; i < ranges->count; i++) {
+        const struct ph_range *range = &ranges->items[i];
+        uint64_t bytes = range->end - range->start;
+        if (!ph_target_read_ahead(python->target, range->start, range->end,
+                                  (unsigned)(done * PH_READING_PERCENT / total),
+                                  (unsigned)((done + bytes) * PH_READING_PERCENT / total)))
             return false;
         done += bytes;
     }
@@ -127,8 +123,7 @@ enum ph_status ph_blocks_scan(struct ph_blocks *blocks, struct ph_python *python
                               const struct ph_host *host, struct ph_error *err)
 {
     memset(blocks, 0, sizeof *blocks);
-    enum ph_status status =
-        read_regions(python) ? ph_mimalloc_scan(blocks, python, host) : PH_INTERRUPTED;
+    enum ph_status status = ph_mimalloc_scan(blocks, python, host);
     blocks->are_mimalloc = blocks->runs.count != 0;
     if (!status && !blocks->are_mimalloc)
         status = ph_pymalloc_scan(blocks, python, host);

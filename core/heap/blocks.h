@@ -12,6 +12,7 @@
 #ifndef PH_HEAP_BLOCKS_H
 #define PH_HEAP_BLOCKS_H
 
+#include "heap/sieve.h"
 #include "runtime/python.h"
 
 enum ph_slot_state {
@@ -142,6 +143,9 @@ static inline bool ph_region_is_vast(const struct ph_region *region)
 }
 /* The next region that may hold blocks: writable and not a file's; *i counts from 0. */
 const struct ph_region *ph_blocks_region(const struct ph_python *python, size_t *i);
+/* Read what will be looked at, with several workers, where that can be done. False: interrupted. */
+enum { PH_READING_PERCENT = 30 }; /* of what a snapshot takes */
+bool ph_blocks_read_ahead(const struct ph_python *python, const struct ph_ranges *ranges);
 
 enum ph_status ph_pymalloc_scan(struct ph_blocks *blocks, struct ph_python *python,
                                 const struct ph_host *host) PH_MUST_USE;

@@ -180,10 +180,27 @@ static void find_mapped(struct scan *s, const struct ph_region *region)
     }
 }
 
+/* All of it is looked at. */
+static enum ph_status read_regions(const struct ph_python *python)
+{
+    const struct ph_region *region;
+    struct ph_ranges ranges = {0};
+    enum ph_status status = PH_OK;
+    for (size_t i = 0; !status && (region = ph_blocks_region(python, &i)) != NULL;) {
+        if (!ph_region_is_vast(region) &&
+            !ph_array_push(&ranges, ((struct ph_range){region->start, region->end})))
+            status = PH_NO_MEMORY;
+    }
+    if (!status && !ph_blocks_read_ahead(python, &ranges))
+        status = PH_INTERRUPTED;
+    ph_array_free(&ranges);
+    return status;
+}
+
 enum ph_status ph_chunks_scan(struct ph_chunks *chunks, struct ph_python *python,
                               const struct ph_host *host, struct ph_error *err)
 {
-    struct scan s = {chunks, python, host, ph_word_bytes(python), PH_OK};
+    struct scan s = {chunks, python, host, ph_word_bytes(python), read_regions(python)};
     const struct ph_region *region;
     for (size_t i = 0; !s.status && (region = ph_blocks_region(python, &i)) != NULL;) {
         if (!(region->flags & PH_REGION_STACK) && !ph_region_is_vast(region) &&

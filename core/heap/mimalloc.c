@@ -272,10 +272,26 @@ static enum ph_status add_segment(struct scan *s, ph_addr segment)
     return ph_host_interrupted(s->host) ? PH_INTERRUPTED : PH_OK;
 }
 
+/* What all segments have; of one for a block that is larger still, it is the beginning. */
+static bool read_segments(struct scan *s, uint64_t key)
+{
+    struct ph_ranges ranges = {0};
+    bool ok = true;
+    for (uint32_t i = 0; i < s->segments.count && ok; i++) {
+        ph_addr start = s->segments.items[i].address;
+        if (s->segments.items[i].key == key)
+            ok = ph_array_push(&ranges, ((struct ph_range){start, start + s->segment_bytes}));
+    }
+    /* Without memory for the list they are read when they are looked at. */
+    ok = !ok || ph_blocks_read_ahead(s->python, &ranges);
+    ph_array_free(&ranges);
+    return ok;
+}
+
 static enum ph_status add_segments(struct scan *s)
 {
     uint64_t key = process_key(s);
-    enum ph_status status = PH_OK;
+    enum ph_status status = read_segments(s, key) ? PH_OK : PH_INTERRUPTED;
     for (uint32_t i = 0; i < s->segments.count && !status; i++) {
         if (s->segments.items[i].key == key)
             status = add_segment(s, s->segments.items[i].address);

@@ -112,16 +112,37 @@ static enum ph_status scan_range(struct scan *s, ph_addr start, ph_addr end)
     return PH_OK;
 }
 
+static bool is_pool_header(void *ctx, const uint8_t *header, ph_addr address)
+{
+    const struct scan *s = ctx;
+    struct header h = read_header(s->python, header);
+    return is_pool(s, &h, address);
+}
+
 static enum ph_status scan_regions(struct scan *s)
 {
+    const struct ph_sieve sieve = {
+        .python = s->python,
+        .host = s->host,
+        .pool_bytes = s->blocks->step_bytes,
+        .header_bytes = s->header_bytes,
+        .is_pool = is_pool_header,
+        .ctx = s,
+    };
     const struct ph_region *region;
+    struct ph_ranges ranges = {0};
     enum ph_status status = PH_OK;
     for (size_t i = 0; !status && (region = ph_blocks_region(s->python, &i)) != NULL;) {
         if (ph_region_is_vast(region))
             s->blocks->unsearched_bytes += region->end - region->start;
         else
-            status = scan_range(s, region->start, region->end);
+            status = ph_sieve_region(&sieve, region, &ranges);
     }
+    if (!status && !ph_blocks_read_ahead(s->python, &ranges))
+        status = PH_INTERRUPTED;
+    for (uint32_t i = 0; i < ranges.count && !status; i++)
+        status = scan_range(s, ranges.items[i].start, ranges.items[i].end);
+    ph_array_free(&ranges);
     return status;
 }
 

@@ -150,6 +150,9 @@ struct ph_backend {
     void (*fill)(struct ph_target *t, struct ph_span *span, size_t page, size_t count);
     /* Whether several threads may fill different pages of [start, end) at once; NULL: never. */
     bool (*can_share)(struct ph_target *t, ph_addr start, ph_addr end);
+    /* See ph_target_sample(); NULL: never. */
+    bool (*sample)(struct ph_target *t, ph_addr start, uint64_t step, size_t len, size_t count,
+                   uint8_t *out);
     /* Make a span for an address that none holds; NULL where it cannot be read. May be NULL. */
     struct ph_span *(*find_span)(struct ph_target *t, ph_addr addr);
     /* See ph_target_has_run(). */

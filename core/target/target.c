@@ -288,6 +288,12 @@ static struct ph_span *find_span(struct ph_target *t, ph_addr addr)
     return span || !t->backend->find_span ? span : t->backend->find_span(t, addr);
 }
 
+bool ph_target_sample(struct ph_target *t, ph_addr start, uint64_t step, size_t len, size_t count,
+                      uint8_t *out)
+{
+    return t->backend->sample && t->backend->sample(t, start, step, len, count, out);
+}
+
 /* ---- Reading ahead ---- */
 
 struct reading {

@@ -205,6 +205,12 @@ bool ph_target_missed(void);
 bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end, unsigned percent,
                           unsigned end_percent);
 
+/* Copy len bytes from each of start, start + step, ..., `count` places, one behind the other to
+ * `out`, and keep nothing of what lies there; zeros where a place cannot be read. False where to
+ * look would be no less work than to read: only a live process is asked so. */
+bool ph_target_sample(struct ph_target *t, ph_addr start, uint64_t step, size_t len, size_t count,
+                      uint8_t *out);
+
 /* As many leading bytes from addr as can be viewed contiguously, at most max. *len may be 0 (NULL
  * returned). */
 const void *ph_target_view_some(struct ph_target *t, ph_addr addr, size_t max, size_t *len);

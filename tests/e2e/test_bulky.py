@@ -1,0 +1,54 @@
+"""Large blocks of malloc's are left where they are, and what they lead to is found all the same."""
+import json
+import subprocess
+import sys
+
+import hosts
+import pytest
+import targets
+
+MOST_BYTES = 150 << 20  # of ours: less than the target's bytes alone
+
+
+@pytest.fixture(scope="module")
+def bulky(some_python, tmp_path_factory):
+    process = targets.PythonProcess(some_python, "bulky.py", tmp_path_factory.mktemp("bulky"))
+    yield process
+    process.close()
+
+
+# A process begins with the peak of the one that started it, so a small one starts ours.
+MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def answer(target, *command):
+    """The answer as JSON, and how much memory it took at most."""
+    done = subprocess.run([sys.executable, "-S", "-c", MEASURE, hosts.CommandLine.path, *target.arguments(), *command, "--json"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True, timeout=300)
+    return json.loads(done.stdout), int(done.stderr.split()[-1])
+
+
+def test_what_only_a_large_list_leads_to(bulky):
+    marks = bulky.truth.marks
+    for mark, type_name in (("far", "tuple"), ("text", "str")):
+        rows, _ = answer(bulky, "list", type_name, "--scope", "reachable", "--limit", "0")
+        assert marks[mark] in {row["address"] for row in rows["objects"]}, mark
+    rows, _ = answer(bulky, "referrers", marks["far"])
+    assert marks["list"] in {row["address"] for row in rows["referrers"]}
+
+
+def test_same_as_its_core(bulky):
+    """A core is mapped, and nothing is left out there."""
+    live, took = answer(bulky, "top", "--limit", "0")
+    core = bulky.core()
+    try:
+        assert answer(core, "top", "--limit", "0")[0] == live
+    finally:
+        core.close()
+    if {"malloc"}.isdisjoint(bulky.python.flavours) and "malloc" not in bulky.python.environment.get("PYTHONMALLOC", ""):
+        assert took < MOST_BYTES
