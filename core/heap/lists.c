@@ -236,7 +236,7 @@ static void add_list(struct ph_builder *b, ph_addr head, unsigned flags, uint64_
     b->listed = 0;
     b->repeated = false;
     bool whole = read_list(b, head, &objects);
-    b->takes_listed = true;
+    b->takes_listed = whole; /* what leads back to its head has each object once */
     ph_builder_share(b, &objects, take_listed, flags);
     b->takes_listed = false;
     ph_array_free(&objects);

@@ -4,8 +4,10 @@ enum {
     STRETCH_BYTES = 1 << 20, /* looked at for pools at once, and for malloc's blocks */
     LEAST_POOL = 4096,
     MOST_HEADER = 64,
-    LEAST_LEFT_OUT = 16 << 20,
+    LEAST_LEFT_OUT = 1 << 20,
     KEPT_BYTES = 1 << 16, /* of a block, for an object that begins it */
+    HEAD_WORDS = 2,       /* of a chunk, before the block; and of an object */
+    SEEN_WORDS = 20,      /* of a chunk, to tell references from data */
     PAGE = 4096,
     IS_MMAPPED = 2, /* of a chunk's size, whose low three bits are flags (malloc/malloc.c) */
     FLAGS = 7,
@@ -61,6 +63,23 @@ static uint64_t mapped_block(const struct pass *p, const uint8_t *chunk, ph_addr
     return is_block ? bytes : 0;
 }
 
+/* Whether what a block begins with are references, as of a list's items or a tuple: those will be
+ * followed. An object's own type is none. */
+static bool holds_references(const struct pass *p, ph_addr chunk)
+{
+    const struct ph_python *python = p->sieve->python;
+    uint8_t words[SEEN_WORDS * sizeof(uint64_t)];
+    unsigned word = ph_word_bytes(python);
+    if (!ph_target_sample(p->target, chunk, PAGE, (size_t)SEEN_WORDS * word, 1, words))
+        return true;
+    for (unsigned i = 2 * HEAD_WORDS; i < SEEN_WORDS; i++) {
+        ph_addr target = ph_load_ptr(python, words + (size_t)i * word);
+        if (target && target % word == 0 && ph_target_region_at(p->target, target))
+            return true;
+    }
+    return false;
+}
+
 /* No pool is in [start, end). A block there may begin in the stretch before. */
 static void leave_out_blocks(struct pass *p, ph_addr start, ph_addr end)
 {
@@ -82,7 +101,8 @@ static void leave_out_blocks(struct pass *p, ph_addr start, ph_addr end)
         if (!block)
             continue;
         ph_addr from = at + KEPT_BYTES, to = at + block;
-        leave_out(p, from < start ? start : from, to < end ? to : end);
+        if (!holds_references(p, at))
+            leave_out(p, from < start ? start : from, to < end ? to : end);
         at = to;
     }
 }

@@ -1,7 +1,7 @@
 /*
  * What of a live process is worth reading to find pymalloc's pools: all of its memory but the
- * inside of large blocks that malloc mapped for somebody, such as the data of an array. A service
- * may have gigabytes of these, and nothing in them is an object.
+ * inside of large blocks that malloc mapped by themselves, such as the data of an array. A service
+ * may have gigabytes of these, and nothing in them is an object or refers to one.
  *
  * The headers of all pools are looked at before anything is left out, so that none is missed; what
  * was left out is still read when something leads there.

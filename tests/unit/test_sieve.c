@@ -129,6 +129,21 @@ static void test_no_pool_is_left_out(void **state)
     check(region, (const size_t[][2]){{0, KEPT}, {30 * MIB, REGION_MIB * MIB}, {0, 0}});
 }
 
+/* A list's items, and a tuple; of bytes, which are an object too, only the type is a reference. */
+static void test_what_refers_is_read(void **state)
+{
+    (void)state;
+    unsigned char *region = map_region();
+    const uint64_t list[] = {0, (20 * MIB) | IS_MMAPPED, 0, 0, (uintptr_t)region, 0};
+    const uint64_t bytes[] = {0, (20 * MIB) | IS_MMAPPED, 1, (uintptr_t)region, 1000, 0x1234567};
+    const uint64_t tuple[] = {0, (20 * MIB) | IS_MMAPPED, 1, (uintptr_t)region,
+                              2, (uintptr_t)region};
+    memcpy(region, list, sizeof list);
+    memcpy(region + 20 * MIB, bytes, sizeof bytes);
+    memcpy(region + 40 * MIB, tuple, sizeof tuple);
+    check(region, (const size_t[][2]){{0, 20 * MIB + KEPT}, {40 * MIB, REGION_MIB * MIB}, {0, 0}});
+}
+
 static void test_what_is_no_block(void **state)
 {
     (void)state;
@@ -136,7 +151,7 @@ static void test_what_is_no_block(void **state)
     put_block(region, 40 * MIB, 0);                             /* of an arena */
     put_block(region + 1 * PAGE, 40 * MIB, IS_MMAPPED | 4);     /* no such flags together */
     put_block(region + 2 * PAGE, 40 * MIB + 8, IS_MMAPPED);     /* no whole pages */
-    put_block(region + 3 * PAGE, 1 * MIB, IS_MMAPPED);          /* not worth it */
+    put_block(region + 3 * PAGE, MIB / 2, IS_MMAPPED);          /* not worth it */
     put_block(region + 4 * PAGE, REGION_MIB * MIB, IS_MMAPPED); /* more than there is */
     put_block(region + 5 * PAGE + 16, 40 * MIB, IS_MMAPPED);    /* not where a page begins */
     put_block(region + 6 * PAGE, (size_t)0 - PAGE, IS_MMAPPED); /* wraps around */
@@ -172,11 +187,9 @@ static void test_samples(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_there),
-        cmocka_unit_test(test_blocks_are_left_out),
-        cmocka_unit_test(test_no_pool_is_left_out),
-        cmocka_unit_test(test_what_is_no_block),
-        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_nothing_there),       cmocka_unit_test(test_blocks_are_left_out),
+        cmocka_unit_test(test_no_pool_is_left_out), cmocka_unit_test(test_what_is_no_block),
+        cmocka_unit_test(test_what_refers_is_read), cmocka_unit_test(test_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
