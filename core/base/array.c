@@ -1,5 +1,6 @@
 #include "base/array.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include "base/checked.h"
@@ -34,7 +35,7 @@ unsigned long ph_alloc_fail_pending(void)
 static void *on_huge_pages(void *memory, size_t bytes)
 {
     uintptr_t start = ((uintptr_t)memory + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1);
-    if (memory && bytes >= 4 * HUGE_PAGE_BYTES)
+    if (memory && bytes > HUGE_PAGE_BYTES)
         madvise((void *)start, bytes - HUGE_PAGE_BYTES, MADV_HUGEPAGE);
     return memory;
 }
@@ -67,6 +68,13 @@ void *ph_calloc(size_t count, size_t bytes)
 void *ph_realloc(void *old, size_t bytes)
 {
     return allocated(must_fail() ? NULL : realloc(old, bytes ? bytes : 1), bytes);
+}
+
+void ph_give_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 bool ph_array_grow(void **items, uint32_t *capacity, uint64_t need, size_t item_bytes)

@@ -61,6 +61,8 @@ bool ph_array_grow(void **items, uint32_t *capacity, uint64_t need, size_t item_
 void *ph_malloc(size_t bytes);
 void *ph_calloc(size_t count, size_t bytes);
 void *ph_realloc(void *old, size_t bytes);
+/* Give freed memory back to the kernel, after much of it was freed in many parts. */
+void ph_give_back(void);
 /* How many allocations have failed so far, by whomever: an answer during which one did is not
  * whole. */
 unsigned long ph_alloc_failures(void);

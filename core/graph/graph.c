@@ -162,6 +162,7 @@ static enum ph_status find_edges(struct builder *b)
         free_piece(&b->pieces[n]);
     }
     free(b->pieces);
+    ph_give_back();
     b->graph->out.first[b->heap->count] = b->targets.count;
     return status ? status : b->failed ? PH_NO_MEMORY : PH_OK;
 }

@@ -670,6 +670,7 @@ enum ph_status ph_heap_build(struct ph_python *python, ph_addr watched, const st
     ph_array_free(&b.outside);
     ph_array_free(&b.holders);
     free(b.guesses);
+    ph_give_back();
     if (status)
         ph_heap_destroy(b.heap);
     else
