@@ -290,14 +290,15 @@ static enum ph_status run_top(struct ph_session *s, const struct ph_invocation *
     if (group == GROUP_VALUE)
         return ph_top_values(s, inv, doc, err);
     enum ph_status status = ph_filter_from_options(&inv->options, &filter, err);
+    if (!status)
+        status = ph_session_heap(s, &heap, err);
+    /* All sizes at once, for each object is then looked at once. */
+    if (!status)
+        status = ph_heap_measure(heap, true, ph_session_host(s), err);
     if (!status && (retained || group == GROUP_THREAD))
         status = ph_session_graph(s, retained, &graph, err);
-    if (!status && !graph)
-        status = ph_session_heap(s, &heap, err);
     if (status)
         return status;
-    if (graph)
-        heap = graph->heap;
     status = group == GROUP_THREAD
                  ? make_thread_rows(s, graph, &filter, retained, &rows, err)
                  : make_type_rows(s, heap, graph, &filter, group == GROUP_MODULE, &rows, err);

@@ -121,7 +121,8 @@ enum ph_status ph_sieve_region(const struct ph_sieve *sieve, const struct ph_reg
         .can_sample = sieve->header_bytes <= MOST_HEADER && region->end % PAGE == 0,
     };
     /* What malloc has from brk() has no such blocks. */
-    bool worth = region->end - region->start >= LEAST_LEFT_OUT && strcmp(region->name, "[heap]");
+    bool worth =
+        region->end - region->start >= LEAST_LEFT_OUT && strcmp(region->name, "[heap]") != 0;
     ph_addr at = (region->start + pool - 1) / pool * pool, free_from = region->start;
     while (worth && p.can_sample && at < region->end) {
         if (ph_host_interrupted(sieve->host))
