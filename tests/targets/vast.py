@@ -1,4 +1,4 @@
-"""Objects that retain more than 4 GiB: memory that was never touched, so that there is none of it.
+"""Objects that retain more than 4 GiB: bytes(N) comes zeroed from the kernel and is not touched, so that there is no such memory.
 
 usage: vast.py TRUTH    (see oracle.park)
 """
@@ -18,8 +18,8 @@ class Holder(object):
 
 
 if __name__ == "__main__":
-    just_below = Holder(bytearray(4 * GIB - 1000), None)
-    first = Holder(bytearray(5 * GIB), Holder(bytearray(1 * GIB), Holder(bytearray(3 * GIB), None)))
+    just_below = Holder(bytes(4 * GIB - 1000), None)
+    first = Holder(bytes(5 * GIB), Holder(bytes(1 * GIB), Holder(bytes(3 * GIB), None)))
     marks, at, number = {}, first, 0
     while at:
         marks["holder %d" % number], marks["data %d" % number] = id(at), id(at.data)
