@@ -299,6 +299,8 @@ static enum ph_status run_top(struct ph_session *s, const struct ph_invocation *
         status = ph_session_graph(s, retained, &graph, err);
     if (status)
         return status;
+    if (graph) /* built anew where memory had run out in between */
+        heap = graph->heap;
     status = group == GROUP_THREAD
                  ? make_thread_rows(s, graph, &filter, retained, &rows, err)
                  : make_type_rows(s, heap, graph, &filter, group == GROUP_MODULE, &rows, err);
