@@ -669,9 +669,21 @@ void ph_graph_destroy(struct ph_graph *graph)
 
 /* ---- retained sizes ---- */
 
+static uint64_t *vast_at(const struct ph_graph *graph, uint32_t node)
+{
+    uint32_t at = 0;
+    ph_map_find(&graph->vast, (uint64_t)node + 1, &at);
+    return &graph->vast_retained.items[at];
+}
+
+uint64_t ph_graph_vast(const struct ph_graph *graph, uint32_t node)
+{
+    return *vast_at(graph, node);
+}
+
 static bool add_retained(struct ph_graph *graph, uint32_t node, uint64_t bytes)
 {
-    uint32_t at = 0, *retained = &graph->retained[node];
+    uint32_t *retained = &graph->retained[node];
     if (*retained != PH_VAST && bytes < PH_VAST - *retained) {
         *retained += (uint32_t)bytes;
         return true;
@@ -682,17 +694,9 @@ static bool add_retained(struct ph_graph *graph, uint32_t node, uint64_t bytes)
         return ph_array_push(&graph->vast_retained, bytes) &&
                ph_map_insert(&graph->vast, (uint64_t)node + 1, graph->vast_retained.count - 1);
     }
-    ph_map_find(&graph->vast, (uint64_t)node + 1, &at);
-    uint64_t *vast = &graph->vast_retained.items[at];
+    uint64_t *vast = vast_at(graph, node);
     *vast = ph_add_saturated(*vast, bytes);
     return true;
-}
-
-uint64_t ph_graph_vast(const struct ph_graph *graph, uint32_t node)
-{
-    uint32_t at = 0;
-    ph_map_find(&graph->vast, (uint64_t)node + 1, &at);
-    return graph->vast_retained.items[at];
 }
 
 static enum ph_status add_up(struct ph_graph *graph, const struct ph_host *host)

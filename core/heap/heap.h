@@ -103,17 +103,10 @@ static inline int ph_flags_generation(uint8_t flags)
 /* The place in bases of an object's. */
 static inline uint32_t ph_heap_base(const struct ph_heap *heap, uint32_t id)
 {
-    uint32_t low = 0, high = heap->bases.count, last = high - 1;
+    uint32_t last = heap->bases.count - 1;
     if (heap->bases.items[last].first_id <= id) /* nearly always */
         return last;
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        if (heap->bases.items[middle].first_id <= id)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    return ph_array_lower_bound(&heap->bases, id + 1) - 1;
 }
 
 /* The address of object id. Addresses ascend with ids. */
