@@ -47,8 +47,9 @@ static enum ph_status open_core(void *ctx, const char *path, int *fd, struct ph_
 
 /* ---- the options before the command ---- */
 
-struct target_options {
+struct own_options {
     char *pid, *core, *exe, *sysroot;
+    char *commands;
     int help, version, complete;
 };
 
@@ -68,6 +69,9 @@ static void write_usage(void)
           "  --exe EXE             the program that dumped it, where it is not found\n"
           "  --sysroot DIR         where the files of the machine are that it comes from\n"
           "\n"
+          "  -x, --commands FILE   answer the commands in this file, one a line, from one look at "
+          "it;\n"
+          "                        '-' is the standard input\n"
           "  --help, --version     show this, or the version\n",
           stdout);
 }
@@ -86,7 +90,7 @@ static bool parse_pid(const char *text, pid_t *pid)
 
 /* Tell the session what to look at; where the options make no sense the exit status is in *status.
  */
-static bool choose_target(struct ph_session *session, const struct target_options *options,
+static bool choose_target(struct ph_session *session, const struct own_options *options,
                           int *status)
 {
     pid_t pid;
@@ -110,13 +114,27 @@ static bool choose_target(struct ph_session *session, const struct target_option
     return true;
 }
 
-/* ---- the command ---- */
+/* ---- commands ---- */
 
-static int report(enum ph_status status, const struct ph_error *err)
+/* What answers them. `file` and `line` say where a command stands; `file` is NULL for one that was
+ * typed. */
+struct speaker {
+    const struct own_options *options;
+    struct ph_progress progress;
+    struct ph_host host;
+    struct ph_session *session;
+    const char *file;
+    unsigned line;
+};
+
+static int report(const struct speaker *speaker, enum ph_status status, const struct ph_error *err)
 {
     if (!status)
         return EXIT_SUCCESS;
-    fprintf(stderr, "py-heap: %s\n", err->message);
+    fputs("py-heap: ", stderr);
+    if (speaker->file)
+        fprintf(stderr, "%s:%u: ", speaker->file, speaker->line);
+    fprintf(stderr, "%s\n", err->message);
     return status == PH_USAGE ? EXIT_USAGE : EXIT_FAILURE;
 }
 
@@ -130,13 +148,9 @@ static enum ph_status answer(struct ph_session *session, const struct ph_invocat
     return status;
 }
 
-static int run_command(const struct target_options *options, const char *const *argv)
+/* Yields the exit status for this command. */
+static int run_command(struct speaker *speaker, const char *const *argv)
 {
-    struct ph_progress progress;
-    struct ph_host host = {.ctx = &progress,
-                           .interrupted = is_interrupted,
-                           .open_core = open_core,
-                           .progress = show_progress};
     struct ph_invocation inv;
     struct ph_error err;
     size_t argc = 0;
@@ -146,18 +160,88 @@ static int run_command(const struct target_options *options, const char *const *
         argc++;
     enum ph_status status = ph_invocation_parse(&inv, argc, argv, &err);
     if (status)
-        return report(status, &err);
-    struct ph_session *session = ph_session_create(&host);
-    if (!session) {
-        exit_status = report(ph_fail(&err, PH_NO_MEMORY, "out of memory"), &err);
-    } else if (!ph_invocation_wants_target(&inv) || choose_target(session, options, &exit_status)) {
-        ph_progress_begin(&progress, stderr);
-        status = answer(session, &inv, &err);
-        ph_progress_show(&progress, NULL, 0);
-        exit_status = report(status, &err);
+        return report(speaker, status, &err);
+    if (!ph_invocation_wants_target(&inv) ||
+        choose_target(speaker->session, speaker->options, &exit_status)) {
+        ph_progress_begin(&speaker->progress, stderr);
+        status = answer(speaker->session, &inv, &err);
+        ph_progress_show(&speaker->progress, NULL, 0);
+        exit_status = report(speaker, status, &err);
     }
-    ph_session_destroy(session);
     ph_invocation_free(&inv);
+    return exit_status;
+}
+
+static int run_line(struct speaker *speaker, const char *line)
+{
+    const char **argv = NULL;
+    int argc, exit_status = EXIT_SUCCESS, got = poptParseArgvString(line, &argc, &argv);
+    struct ph_error err;
+
+    if (got == POPT_ERROR_NOARG || (!got && argv[0][0] == '#'))
+        ; /* nothing in it */
+    else if (got)
+        exit_status =
+            report(speaker, ph_fail(&err, PH_USAGE, "a quote that is opened is not closed"), &err);
+    else
+        exit_status = run_command(speaker, argv);
+    free(argv);
+    return exit_status;
+}
+
+/* All lines, whatever becomes of one; the exit status is that of the worst. */
+static int run_lines(struct speaker *speaker, FILE *file)
+{
+    char *line = NULL;
+    size_t room = 0;
+    int worst = EXIT_SUCCESS;
+
+    while (!interrupted && getline(&line, &room, file) >= 0) {
+        speaker->line++;
+        line[strcspn(line, "\n")] = '\0';
+        int exit_status = run_line(speaker, line);
+        if (exit_status > worst)
+            worst = exit_status;
+    }
+    if (ferror(file)) {
+        fprintf(stderr, "py-heap: cannot read %s: %s\n", speaker->file, strerror(errno));
+        worst = EXIT_FAILURE;
+    }
+    free(line);
+    return worst;
+}
+
+static int run_file(struct speaker *speaker, const char *path)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *file = is_stdin ? stdin : fopen(path, "re");
+
+    if (!file) {
+        fprintf(stderr, "py-heap: cannot open %s: %s\n", path, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    speaker->file = is_stdin ? "<stdin>" : path;
+    int exit_status = run_lines(speaker, file);
+    if (!is_stdin)
+        fclose(file);
+    return exit_status;
+}
+
+static int run_commands(const struct own_options *options, const char *const *argv)
+{
+    struct speaker speaker = {.options = options};
+    struct ph_error err;
+
+    speaker.host = (struct ph_host){.ctx = &speaker.progress,
+                                    .interrupted = is_interrupted,
+                                    .open_core = open_core,
+                                    .progress = show_progress};
+    speaker.session = ph_session_create(&speaker.host);
+    if (!speaker.session)
+        return report(&speaker, ph_fail(&err, PH_NO_MEMORY, "out of memory"), &err);
+    int exit_status =
+        options->commands ? run_file(&speaker, options->commands) : run_command(&speaker, argv);
+    ph_session_destroy(speaker.session);
     return exit_status;
 }
 
@@ -181,7 +265,7 @@ static int complete(const char *const *argv)
 
 /* ---- main ---- */
 
-static int run(const struct target_options *options, poptContext popt)
+static int run(const struct own_options *options, poptContext popt)
 {
     static const char *const nothing[] = {NULL};
     const char **rest = poptGetArgs(popt);
@@ -197,9 +281,11 @@ static int run(const struct target_options *options, poptContext popt)
         write_usage();
         return EXIT_SUCCESS;
     }
-    if (!argv[0])
+    if (!argv[0] && !options->commands)
         return fail_usage("no command given; 'py-heap --help' lists them");
-    return run_command(options, argv);
+    if (argv[0] && options->commands)
+        return fail_usage("a command and --commands exclude each other");
+    return run_commands(options, argv);
 }
 
 static void catch_sigint(void)
@@ -212,12 +298,13 @@ static void catch_sigint(void)
 
 int main(int argc, char **argv)
 {
-    struct target_options options = {0};
+    struct own_options options = {0};
     struct poptOption table[] = {
         {"pid", 0, POPT_ARG_STRING, &options.pid, 0, NULL, NULL},
         {"core", 0, POPT_ARG_STRING, &options.core, 0, NULL, NULL},
         {"exe", 0, POPT_ARG_STRING, &options.exe, 0, NULL, NULL},
         {"sysroot", 0, POPT_ARG_STRING, &options.sysroot, 0, NULL, NULL},
+        {"commands", 'x', POPT_ARG_STRING, &options.commands, 0, NULL, NULL},
         {"help", 'h', POPT_ARG_NONE, &options.help, 0, NULL, NULL},
         {"version", 0, POPT_ARG_NONE, &options.version, 0, NULL, NULL},
         {"complete", 0, POPT_ARG_NONE, &options.complete, 0, NULL, NULL},
@@ -242,5 +329,6 @@ int main(int argc, char **argv)
     free(options.core);
     free(options.exe);
     free(options.sysroot);
+    free(options.commands);
     return status;
 }

@@ -105,19 +105,20 @@ static int64_t count_free_pools(struct ph_verifier *v, const struct ph_pymalloc_
     return count;
 }
 
-/* Each pool that was ever handed out is in use, and then known, or on the list. Whether the one
- * that was handed out last is neither. */
-static bool check_known(struct ph_verifier *v, const struct ph_pymalloc_arena *arena, ph_addr first)
+/* Each pool that was ever handed out is in use, and then known, or on the list. How many are
+ * neither. */
+static uint32_t check_known(struct ph_verifier *v, const struct ph_pymalloc_arena *arena,
+                            ph_addr first)
 {
     uint32_t step = v->heap->blocks.step_bytes;
-    bool unknown = false;
+    uint32_t unknown = 0;
     for (ph_addr pool = first; pool + step <= arena->next_pool; pool += step) {
         bool listed = ph_verify_mark(v, (pool - first) / step);
-        unknown = !listed && !is_known_pool(v, pool) &&
-                  ph_target_view(v->python->target, pool, step) != NULL;
-        if (unknown)
-            ph_report(v, pool, PH_PROBLEM_POOL, PH_PASSING,
-                      "it is in use, and its header makes no sense");
+        if (listed || is_known_pool(v, pool) || !ph_target_view(v->python->target, pool, step))
+            continue;
+        unknown++;
+        ph_report(v, pool, PH_PROBLEM_POOL, PH_PASSING,
+                  "it is in use, and its header makes no sense");
     }
     return unknown;
 }
@@ -132,13 +133,14 @@ static void check_arena(struct ph_verifier *v, const struct ph_pymalloc_arena *a
     int64_t listed = count_free_pools(v, arena, first);
     if (listed < 0)
         return;
-    bool is_being_carved = check_known(v, arena, first);
+    uint32_t unknown = check_known(v, arena, first);
     uint64_t carved = (arena->next_pool - first) / step;
     uint64_t free_count = arena->total_count - carved + (uint64_t)listed;
-    /* A pool is handed out before its header is written, and before it is counted
-     * (Objects/obmalloc.c: allocate_from_new_pool): that is one moment, and was reported. */
-    is_being_carved &= arena->free_count == free_count + 1;
-    if (arena->free_count != free_count && !is_being_carved)
+    /* A pool is taken, from the list or behind the last, before that is counted and before its
+     * header is written (Objects/obmalloc.c: allocate_from_new_pool): that is one moment, and was
+     * reported. */
+    bool is_taking = unknown == 1 && arena->free_count == free_count + 1;
+    if (arena->free_count != free_count && !is_taking)
         ph_report(v, arena->entry, PH_PROBLEM_ARENA, off_by_one(arena->free_count, free_count),
                   "it counts %" PRIu32 " free pools, and has %" PRIu64, arena->free_count,
                   free_count);

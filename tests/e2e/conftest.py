@@ -181,8 +181,9 @@ def wasteful_core(wasteful):
 
 
 @pytest.fixture(scope="session")
-def zoo_core(python, tmp_path_factory):
-    core = parked(python, "zoo.py", tmp_path_factory, 40).core()
+def zoo_core(zoo):
+    """Its end: tests that ask for it come last."""
+    core = zoo.core()
     yield core
     core.close()
 
@@ -206,13 +207,31 @@ def newest_zoo(newest_python, tmp_path_factory):
     process.close()
 
 
+def parameter(item, *names):
+    """The first of these parameters that a test has."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return next((parameters[name] for name in names if name in parameters), None)
+
+
+def interpreter(item):
+    python = parameter(item, *PYTHON_PARAMETERS)
+    return (python.version, python.name) if hasattr(python, "version") else ()
+
+
+def comes_last(item):
+    return (item.get_closest_marker("last") or "zoo_core" in item.fixturenames
+            or parameter(item, "zoo_target") == "core")
+
+
+def pytest_itemcollected(item):
+    """With pytest-xdist's --dist loadgroup: all of one interpreter in one process. xdist reads the marks before any
+    trylast hook."""
+    item.add_marker(pytest.mark.xdist_group("-".join(map(str, interpreter(item)))))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     """No pair of a host and an interpreter that it cannot see. One interpreter after the other, so that each target is started once and few run at a time."""
-    def parameter(item, *names):
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        return next((parameters[name] for name in names if name in parameters), None)
-
     def possible(item):
         minors = item.get_closest_marker("minor")
         if minors and parameter(item, "python").version[1] not in minors.args:
@@ -230,11 +249,4 @@ def pytest_collection_modifyitems(config, items):
     of_each_minor = targets.of_each_minor(pythons(config))
     config.hook.pytest_deselected(items=[item for item in items if not possible(item)])
     items[:] = filter(possible, items)
-
-    def interpreter(item):
-        python = parameter(item, *PYTHON_PARAMETERS)
-        return (python.version, python.name) if hasattr(python, "version") else ()
-
-    items.sort(key=lambda item: (interpreter(item), bool(item.get_closest_marker("last"))))
-    for item in items:  # with pytest-xdist's --dist loadgroup: all of one interpreter in one process
-        item.add_marker(pytest.mark.xdist_group("-".join(map(str, interpreter(item)))))
+    items.sort(key=lambda item: (interpreter(item), bool(comes_last(item))))

@@ -87,7 +87,18 @@ class CommandLine(Host):
         return run_process([self.path] + target.arguments() + command, timeout)
 
     def say_all(self, target, commands):
-        return [str(self.call(target, command)) for command in commands]
+        if len(commands) == 1:
+            return [str(self.call(target, commands[0]))]
+        with tempfile.NamedTemporaryFile("w", suffix=".commands") as script:
+            script.write("".join(shlex.join(command) + "\n" for command in commands))
+            script.flush()
+            outcome = run_process([self.path] + target.arguments() + ["-x", script.name], TIMEOUT_SECONDS)
+            said = [""] * len(commands)
+            for line in outcome.err.splitlines():
+                number, _, words = line.partition("py-heap: %s:" % script.name)[2].partition(": ")
+                if number:
+                    said[int(number) - 1] = "py-heap: " + words
+        return said
 
 
 class Gdb(Host):

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 
+import hosts
 import pytest
 import targets
 
@@ -50,6 +51,50 @@ def require_line_and_life(debugger, target, command, *words):
 
 
 # ---- the command line ----
+
+
+COMMANDS = """top --limit 3
+
+# not a command
+  list "dict" --limit 2
+show 0x10
+nonsense
+top --limit 0 --json -o "%s"
+info
+"""
+
+
+def run_commands(target, file, text=None):
+    argv = [hosts.CommandLine.path, *target.arguments(), "-x", file]
+    return subprocess.run(argv, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=60,
+                          universal_newlines=True)
+
+
+def test_commands_from_a_file(cli, newest_zoo, tmp_path):
+    """Each line is answered as the command alone is, whatever becomes of others."""
+    script, output = tmp_path / "commands", tmp_path / "the answer"
+    script.write_text(COMMANDS % output)
+    outcome = run_commands(newest_zoo, str(script))
+    top, dicts, info = (cli.call(newest_zoo, words).out
+                        for words in (["top", "--limit", "3"], ["list", "dict", "--limit", "2"], ["info"]))
+    assert top and dicts and info and outcome.stdout == top + dicts + "wrote %s\n" % output + info
+    assert output.read_text() == cli.call(newest_zoo, ["top", "--limit", "0", "--json"]).out
+    where = "py-heap: %s:" % script
+    lines = outcome.stderr.splitlines()
+    assert len(lines) == 2 and lines[0].startswith(where + "5: ") and lines[1].startswith(where + "6: "), lines
+    assert "not mapped" in lines[0] and "nonsense" in lines[1] and outcome.returncode == 2
+    piped = run_commands(newest_zoo, "-", COMMANDS % output)
+    assert (piped.stdout, piped.returncode) == (outcome.stdout, 2)
+    assert [line.replace("<stdin>", str(script)) for line in piped.stderr.splitlines()] == lines
+
+
+def test_no_commands(cli, newest_zoo, tmp_path):
+    empty = run_commands(newest_zoo, "-", "")
+    assert (empty.stdout, empty.stderr, empty.returncode) == ("", "", 0)
+    for outcome in (run_commands(newest_zoo, str(tmp_path / "absent")), run_commands(newest_zoo, str(tmp_path))):
+        assert outcome.returncode == 1 and outcome.stdout == "" and outcome.stderr.count("\n") == 1, outcome
+    outcome = hosts.run_process([hosts.CommandLine.path, "-x", "-", "top"])
+    assert outcome.status == 2 and "exclude each other" in outcome.err
 
 
 def test_no_target(cli):

@@ -23,10 +23,10 @@ def addresses(rows, **having):
             if row.get("address") and row["strong"] and all(row[key] == value for key, value in having.items())}
 
 
-def ask(batch, target, command, samples, directory):
+def ask(cli, target, command, samples, directory):
     """{address: document} of a command that takes an address, asked for each sample."""
     lines = [[command, address, "--limit", "0", "--json"] for address in samples]
-    answers, said = batch.try_all(target, lines, directory)
+    answers, said = cli.try_all(target, lines, directory)
     differences.require_none(["no answer to %s %s, which is a %s: %s" % (
         command, address, target.truth.type_of.get(int(address, 16), "?"), words.strip())
         for address, answer, words in zip(samples, answers, said) if answer is None])
@@ -53,15 +53,15 @@ def check_referrers(answers, target, unseen=(), missed=()):
     differences.require_none(lines)
 
 
-def test_referrers(batch, live, tmp_path):
+def test_referrers(cli, live, tmp_path):
     if live.python.patched():
         pytest.skip(live.python.patched())
     samples = list(live.truth.data["referrers"])
     assert len(samples) >= 200
-    check_referrers(ask(batch, live, "referrers", samples, tmp_path), live)
+    check_referrers(ask(cli, live, "referrers", samples, tmp_path), live)
 
 
-def test_frames_hold_their_locals(batch, live, tmp_path):
+def test_frames_hold_their_locals(cli, live, tmp_path):
     held = {}
     for frame in live.truth.data["frames"] + live.truth.data["suspended"]:
         for name, address in frame["locals"].items():
@@ -69,7 +69,7 @@ def test_frames_hold_their_locals(batch, live, tmp_path):
     held = {address: held[address] for address in live.truth.data["referrers"] if address in held}
     assert held
     lines = []
-    for address, document in ask(batch, live, "referrers", held, tmp_path).items():
+    for address, document in ask(cli, live, "referrers", held, tmp_path).items():
         frames = [row for row in document["referrers"] if row["kind"] == "frame"]
         for function, name in held[address]:
             if not any(name in row["label"] and function in json.dumps(row) for row in frames):
@@ -87,23 +87,23 @@ def check_referents(answers, target):
     differences.require_none(lines)
 
 
-def test_referents(batch, live, tmp_path):
-    check_referents(ask(batch, live, "referents", live.truth.data["referents"], tmp_path), live)
+def test_referents(cli, live, tmp_path):
+    check_referents(ask(cli, live, "referents", live.truth.data["referents"], tmp_path), live)
 
 
-def test_both_directions_agree(batch, zoo, tmp_path):
+def test_both_directions_agree(cli, zoo, tmp_path):
     """Each strong referent names the sample among its referrers."""
     samples = list(zoo.truth.data["referents"])[:30]
     pairs = [(int(sample, 16), row["address"])
-             for sample, document in ask(batch, zoo, "referents", samples, tmp_path).items()
+             for sample, document in ask(cli, zoo, "referents", samples, tmp_path).items()
              for row in document["referents"][:3] if row["strong"]]
-    answers = ask(batch, zoo, "referrers", sorted({address for _, address in pairs}), tmp_path)
+    answers = ask(cli, zoo, "referrers", sorted({address for _, address in pairs}), tmp_path)
     describe = describer(zoo.truth)
     differences.require_none(["%s refers to %s, which does not say so" % (describe(holder), address)
                               for holder, address in pairs if holder not in addresses(answers[address]["referrers"])])
 
 
-def test_labels_say_how(batch, zoo, tmp_path):
+def test_labels_say_how(cli, zoo, tmp_path):
     """`referents` of objects of the zoo, by name."""
     expected = {
         "__main__.Data": {".name", ".rows", "__class__"},
@@ -115,7 +115,7 @@ def test_labels_say_how(batch, zoo, tmp_path):
     }
     samples = {zoo.truth.one_of(name): name for name in expected}
     lines = []
-    for address, document in ask(batch, zoo, "referents", samples, tmp_path).items():
+    for address, document in ask(cli, zoo, "referents", samples, tmp_path).items():
         labels = {row["label"] for row in document["referents"]}
         if "__dict__" in labels or ".__dict__" in labels:
             continue  # the attributes are the dict's
@@ -125,7 +125,7 @@ def test_labels_say_how(batch, zoo, tmp_path):
     differences.require_none(lines)
 
 
-def test_depth_and_by_type(batch, zoo, tmp_path):
+def test_depth_and_by_type(cli, zoo, tmp_path):
     address = zoo.truth.one_of("__main__.Worker")
-    deep, by_type = batch.run(zoo, [["referrers", address, "--depth", "3", "--limit", "0"], ["referrers", address, "--by-type", "--limit", "0"]], tmp_path)
+    deep, by_type = cli.run(zoo, [["referrers", address, "--depth", "3", "--limit", "0"], ["referrers", address, "--by-type", "--limit", "0"]], tmp_path)
     assert b"list" in deep and b"list" in by_type

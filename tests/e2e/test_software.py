@@ -77,13 +77,13 @@ def test_deep(cli, target, tmp_path):
     check_deep(cli, target, tmp_path)
 
 
-def test_referrers(batch, target, tmp_path):
-    answers = ask(batch, target, "referrers", target.truth.data["referrers"], tmp_path)
+def test_referrers(cli, target, tmp_path):
+    answers = ask(cli, target, "referrers", target.truth.data["referrers"], tmp_path)
     check_referrers(answers, target, UNSEEN, MISSED)
 
 
-def test_referents(batch, target, tmp_path):
-    check_referents(ask(batch, target, "referents", target.truth.data["referents"], tmp_path), target)
+def test_referents(cli, target, tmp_path):
+    check_referents(ask(cli, target, "referents", target.truth.data["referents"], tmp_path), target)
 
 
 def test_sound(cli, target, tmp_path):
@@ -91,10 +91,10 @@ def test_sound(cli, target, tmp_path):
     assert document["problems"] == [] and document["checked"] > 10000 and not document.get("skipped")
 
 
-def test_expressions_give_the_object(batch, service, tmp_path):
+def test_expressions_give_the_object(cli, service, tmp_path):
     chosen = list(dict.fromkeys([*service.truth.marks.values(), *service.truth.data["referents"]]))
     questions, reached, lines = [], set(), []
-    for address, document in ask(batch, service, "why", chosen, tmp_path).items():
+    for address, document in ask(cli, service, "why", chosen, tmp_path).items():
         steps_lead_on(document)
         if any(path["root"]["kind"] in ("frame", "state") for path in document["paths"]):
             reached.add(address)

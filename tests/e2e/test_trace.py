@@ -98,11 +98,11 @@ def test_sums_and_types(cli, traced, tmp_path):
     check_types(traced.truth.data, check_sums(cli, traced, tmp_path))
 
 
-def test_objects(batch, traced, tmp_path):
+def test_objects(cli, traced, tmp_path):
     assert sum(frames is not None for _, _, frames in traced.truth.data["objects"]) > 400
     objects = traced.truth.data["objects"][::7] + traced.truth.data["objects"][-3:]
     lines = [["trace", address, "--json"] for address, _, _ in objects]
-    for (address, name, frames), document in zip(objects, ask(batch, traced, lines, tmp_path)):
+    for (address, name, frames), document in zip(objects, ask(cli, traced, lines, tmp_path)):
         assert (document["address"], document["type"]) == (address, name)
         if frames is None:  # in memory that was kept for reuse since before tracemalloc was on
             assert document["sites"] is None and "not on" in document["reason"]
