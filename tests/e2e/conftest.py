@@ -38,6 +38,7 @@ def available_hosts(config):
 def pytest_configure(config):
     config.addinivalue_line("markers", "minor(*versions): for interpreters of these minor versions of 3 only")
     config.addinivalue_line("markers", "each_minor: for one interpreter of each minor version")
+    config.addinivalue_line("markers", "each_linking: for one interpreter of each kind (targets.of_each_linking), but with --all-pairs")
     config.addinivalue_line("markers", "last: ends the process that others of its interpreter look at, so it comes after them")
 
 
@@ -175,6 +176,13 @@ zoo, big, wasteful = shared("zoo.py"), shared("big.py"), shared("wasteful.py")
 
 
 @pytest.fixture(scope="session")
+def small_core(python, tmp_path_factory):
+    core = parked(python, "small.py", tmp_path_factory).core()
+    yield core
+    core.close()
+
+
+@pytest.fixture(scope="session")
 def wasteful_core(wasteful):
     """Its end: for tests that are marked as last."""
     return wasteful.core()
@@ -238,6 +246,8 @@ def pytest_collection_modifyitems(config, items):
             return False
         if item.get_closest_marker("each_minor") and parameter(item, "python") not in of_each_minor:
             return False
+        if item.get_closest_marker("each_linking") and parameter(item, "python") not in of_each_linking:
+            return config.getoption("--all-pairs")
         host = parameter(item, "host", "debugger", "gdb")
         if not isinstance(host, hosts.Host):  # none, or none that was selected
             return True
@@ -247,6 +257,7 @@ def pytest_collection_modifyitems(config, items):
         return host.sees(python) and python == [p for p in pythons(config) if p.root == python.root][-1]
 
     of_each_minor = targets.of_each_minor(pythons(config))
+    of_each_linking = targets.of_each_linking(pythons(config))
     config.hook.pytest_deselected(items=[item for item in items if not possible(item)])
     items[:] = filter(possible, items)
     items.sort(key=lambda item: (interpreter(item), bool(comes_last(item))))

@@ -148,10 +148,14 @@ def test_nearest_word(cli, newest_zoo):
     assert "--limit" in cli.call(newest_zoo, ["top", "--limti", "3"]).err
 
 
-def test_address_that_is_no_object(cli, python, zoo):
-    for address in ("0x10", "0xdeadbeef000", "0xffffffffffffffff", zoo.truth.one_of("dict")[:-1] + "9"):
-        for command in ("show", "referrers", "referents", "sizeof"):
-            require_one_line(cli.call(zoo, [command, address]), 1, address)
+def test_address_that_is_no_object(python, zoo):
+    asked = [(command, address) for command in ("show", "referrers", "referents", "sizeof")
+             for address in ("0x10", "0xdeadbeef000", "0xffffffffffffffff", zoo.truth.one_of("dict")[:-1] + "9")]
+    outcome = run_commands(zoo, "-", "".join("%s %s\n" % words for words in asked))
+    lines = outcome.stderr.splitlines()
+    assert outcome.stdout == "" and outcome.returncode == 1 and len(lines) == len(asked), lines
+    for number, (line, (_, address)) in enumerate(zip(lines, asked), 1):
+        assert line.startswith("py-heap: <stdin>:%d: " % number) and address in line, line
 
 
 def test_output_that_cannot_be_written(cli, newest_zoo):

@@ -33,14 +33,14 @@ def test_types_say_the_same_places(cli, python, tmp_path_factory, tmp_path):
         process.close()
 
 
-def test_debug_offsets_are_the_source_of_what_they_give(cli, python, zoo_core, tmp_path):
-    rows = fields(cli, zoo_core, tmp_path)
+def test_debug_offsets_are_the_source_of_what_they_give(cli, python, small_core, tmp_path):
+    rows = fields(cli, small_core, tmp_path)
     sources = {source for _, source in rows.values()}
     if python.version < (3, 13):
         assert sources == {"table"}
         return
     assert "debug-offsets" in sources and sources <= {"table", "debug-offsets", "moved"}
-    core = test_debug_offsets.EditedCore(zoo_core, tmp_path / "read.core")
+    core = test_debug_offsets.EditedCore(small_core, tmp_path / "read.core")
     try:
         block = [core.word(core.runtime + at) for at in range(0, test_debug_offsets.block_bytes(core), 8)]
     finally:

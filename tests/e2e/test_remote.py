@@ -42,11 +42,13 @@ def served(debugger, request):
     served.close()
 
 
+@pytest.mark.each_linking
 def test_objects_and_sizes(python, debugger, served, tmp_path):
     check_top(debugger, served, tmp_path)
     check_list(debugger, served, tmp_path)
 
 
+@pytest.mark.each_linking
 def test_info(python, debugger, served, tmp_path):
     target = json.loads(debugger.run(served, [["info", "--json"]], tmp_path)[0])["target"]
     assert target["kind"] == "remote"
@@ -54,6 +56,7 @@ def test_info(python, debugger, served, tmp_path):
     assert target["path"] in (python.path, "") or python.root
 
 
+@pytest.mark.each_linking
 def test_the_same_bytes_as_the_command_line(cli, python, debugger, served, tmp_path):
     samples = list(served.truth.data["referrers"])[:5]
     commands = [["top", "--json"], ["top", "--scope", "unreachable"], ["list", "dict", "--limit", "50"], ["verify"]]
@@ -64,6 +67,7 @@ def test_the_same_bytes_as_the_command_line(cli, python, debugger, served, tmp_p
         assert theirs == ours, " ".join(command)
 
 
+@pytest.mark.each_linking
 def test_where_no_regions_are_listed(gdb, python, zoo, tmp_path, monkeypatch):
     """GDB's list of mappings goes through `cat`; here to one that drops them, as with a stub that knows of none."""
     if not remotes.GDBSERVER:
