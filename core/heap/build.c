@@ -121,8 +121,16 @@ void ph_builder_claim(struct ph_builder *b, uint32_t slot)
         continue;
 }
 
-/* What a block in use holds: form and perhaps PH_CELL_LEAF of the object that begins so far into
- * it; 0 if none does. */
+unsigned ph_builder_form(const struct ph_builder *b, const struct ph_type *type)
+{
+    for (unsigned form = 0; form < b->header_count; form++) {
+        if (b->headers[form] == type->header_bytes)
+            return (form + 1) << PH_CELL_FORM_SHIFT | (ph_builder_is_leaf(type) ? PH_CELL_LEAF : 0);
+    }
+    return 0;
+}
+
+/* What a block in use holds: the form of the object that begins so far into it; 0 if none does. */
 static unsigned form_in_block(struct ph_builder *b, const struct ph_run *run, ph_addr address,
                               uint64_t offset, uint8_t cell)
 {
@@ -134,12 +142,7 @@ static unsigned form_in_block(struct ph_builder *b, const struct ph_run *run, ph
     if (!type || offset != prefix + type->header_bytes ||
         offset + type->min_bytes > run->block_bytes || !plausible_refcount(b, address))
         return 0;
-    unsigned form = 0;
-    while (form < b->header_count && b->headers[form] != type->header_bytes)
-        form++;
-    if (form == b->header_count)
-        return 0;
-    return (form + 1) << PH_CELL_FORM_SHIFT | (ph_builder_is_leaf(type) ? PH_CELL_LEAF : 0);
+    return ph_builder_form(b, type);
 }
 
 /* The bits of an object's cell for its flags. */

@@ -130,6 +130,9 @@ static inline bool ph_builder_plausible_count(struct ph_refcount refs)
  * most objects, such as int, float, bytes. A str may own a buffer, but its bytes never look like an
  * object. */
 bool ph_builder_is_leaf(const struct ph_type *type);
+/* What the cell of a block says that holds an instance: the form, and perhaps PH_CELL_LEAF; 0 where
+ * no block has what lies before it. */
+unsigned ph_builder_form(const struct ph_builder *b, const struct ph_type *type);
 /* The next of a row of numbers that look random, the same at each run (Knuth's MMIX). */
 static inline uint32_t ph_builder_random(uint64_t *state)
 {

@@ -29,16 +29,15 @@ struct guessing {
 /* Of a type without a known form the shape fits no block. */
 static struct shape shape_of(const struct ph_builder *b, const struct ph_type *type)
 {
-    for (uint32_t form = 0; form < b->header_count; form++) {
-        if (b->headers[form] == type->header_bytes)
-            return (struct shape){
-                .least_bytes = b->heap->offsets[form] + type->min_bytes,
-                .form = form,
-                .cell = (uint8_t)(PH_SLOT_USED | (form + 1) << PH_CELL_FORM_SHIFT |
-                                  (ph_builder_is_leaf(type) ? PH_CELL_LEAF : 0)),
-            };
-    }
-    return (struct shape){.form = UINT32_MAX};
+    const unsigned bits = ph_builder_form(b, type);
+    if (!bits)
+        return (struct shape){.form = UINT32_MAX};
+    const uint32_t form = ((bits & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT) - 1;
+    return (struct shape){
+        .least_bytes = b->heap->offsets[form] + type->min_bytes,
+        .form = form,
+        .cell = (uint8_t)(PH_SLOT_USED | bits),
+    };
 }
 
 /* The cell of a block in use: as it is, or with the form of the object that the block seems to
