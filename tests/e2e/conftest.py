@@ -37,8 +37,8 @@ def available_hosts(config):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "minor(*versions): for interpreters of these minor versions of 3 only")
-    config.addinivalue_line("markers", "each_minor: for one interpreter of each minor version")
-    config.addinivalue_line("markers", "each_linking: for one interpreter of each kind (targets.of_each_linking), but with --all-pairs")
+    config.addinivalue_line("markers", "each_minor: without --all-pairs, for one interpreter of each minor version")
+    config.addinivalue_line("markers", "each_linking: without --all-pairs, for targets.of_each_linking")
     config.addinivalue_line("markers", "last: ends the process that others of its interpreter look at, so it comes after them")
 
 
@@ -196,9 +196,9 @@ def zoo_core(zoo):
     core.close()
 
 
-@pytest.fixture(scope="session", params=["zoo", "big"])
+@pytest.fixture(scope="session", params=["zoo", pytest.param("big", marks=pytest.mark.each_minor)])
 def live(request, python):
-    """A parked process with the full truth: the zoo, then the big program."""
+    """A parked process with the full truth: the zoo, and of each minor version the big program."""
     return request.getfixturevalue(request.param)
 
 
@@ -245,7 +245,7 @@ def pytest_collection_modifyitems(config, items):
         if minors and parameter(item, "python").version[1] not in minors.args:
             return False
         if item.get_closest_marker("each_minor") and parameter(item, "python") not in of_each_minor:
-            return False
+            return config.getoption("--all-pairs")
         if item.get_closest_marker("each_linking") and parameter(item, "python") not in of_each_linking:
             return config.getoption("--all-pairs")
         host = parameter(item, "host", "debugger", "gdb")

@@ -13,39 +13,11 @@ import targets
 from hosts import BUILD_DIR
 from test_debug_offsets import EditedCore
 from test_moments import STOPS, Debugged, Moment
+from test_sound import require_sound
 
 
 def verify(host, target, directory):
     return json.loads(host.run(target, [["verify", "--limit", "0", "--json"]], directory)[0])
-
-
-def require_sound(host, target, directory):
-    everything, document = (json.loads(answer) for answer in host.run(
-        target, [["top", "--json"], ["verify", "--limit", "0", "--json"]], directory))
-    assert document["problems"] == []
-    assert document["found"] == 0 and "left_out" not in document
-    assert document["checked"] == everything["total"]["count"]
-    # A thread's guard page is in no core.
-    assert {row["what"] for row in document.get("skipped", [])} <= {"bytes of memory that could not be read"}
-
-
-def test_live(cli, live, tmp_path):
-    require_sound(cli, live, tmp_path)
-
-
-def test_core(cli, zoo_core, tmp_path):
-    require_sound(cli, zoo_core, tmp_path)
-
-
-def test_text(cli, zoo, tmp_path):
-    answer, document = cli.run(zoo, [["verify"], ["verify", "--json"]], tmp_path)
-    document = json.loads(document)
-    words = ["{:,} objects".format(document["checked"])]
-    if document["lists"]:
-        words.append("%d collector lists" % document["lists"])
-    if document["pools"]:
-        words.append("{:,} {}".format(document["pools"], "pages" if "mimalloc" in zoo.python.allocator() else "pools"))
-    assert answer.decode() == ", ".join(words) + ": sound\n"
 
 
 # ---- damage ----
@@ -484,9 +456,9 @@ def test_busy(cli, python, tmp_path):
     """Stopped at whatever instruction it is at."""
     process = Busy(python)
     command = ["verify", "--limit", "0", "--json"]
-    answers = [cli.try_all(process, [command], tmp_path)[0][0] for _ in range(20)]
+    answers = [cli.try_all(process, [command], tmp_path)[0][0] for _ in range(12)]
     documents = [json.loads(answer) for answer in answers if answer is not None]
     process.close()
     assert [document["problems"] for document in documents if document["problems"]] == []
     assert all(len(document.get("left_out", [])) <= 1 for document in documents)
-    assert len(documents) > 15  # not at an instruction at which the interpreter itself is beyond recognition
+    assert len(documents) > 8  # not at an instruction at which the interpreter itself is beyond recognition
