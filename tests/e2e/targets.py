@@ -269,6 +269,17 @@ def program_for(python, program):
     return own if python.version < (3,) and os.path.exists(os.path.join(PROGRAMS, own)) else program
 
 
+def pass_small_process_ids():
+    """3.15 has the ints up to 1024 and allocates none for such a process id, so that parent and child would differ."""
+    with open("/proc/sys/kernel/pid_max") as f:
+        most = int(f.read())
+    pid = 0
+    while not 1024 < pid < most - 64:
+        process = subprocess.Popen(["/bin/true"])
+        pid = process.pid
+        process.wait()
+
+
 class PythonProcess(Process):
     """One of tests/targets, parked; `truth` is what it found out about itself."""
 
@@ -278,6 +289,7 @@ class PythonProcess(Process):
         self.python = python
         self.directory = str(directory)
         self.truth_path = os.path.join(self.directory, "truth.json")
+        pass_small_process_ids()
         self.start_seconds = time.monotonic()
         # Without rseq the kernel writes no CPU numbers into the threads' memory when they are stopped and go on.
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",

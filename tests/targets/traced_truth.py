@@ -75,7 +75,10 @@ def write_truth(path, stops, earlier, *measured):
 
 def measure(memory, traces, objects, samples, more):
     found = [] if more else places(objects)
-    snapshot = tracemalloc.Snapshot(traces, tracemalloc.get_traceback_limit())
+    of_samples = [[hex(id(o)), type_name(type(o)), outermost_first(traced_frames(o))] for o in samples]
+    peak, limit = tracemalloc.get_traced_memory()[1], tracemalloc.get_traceback_limit()
+    tracemalloc.stop()  # what follows allocates much
+    snapshot = tracemalloc.Snapshot(traces, limit)
     domains = {}
     for trace in traces:
         domain = domains.setdefault(trace[0], [0, 0])
@@ -85,18 +88,17 @@ def measure(memory, traces, objects, samples, more):
         "version": sys.version.split()[0], "tracked_count": 0, "address": [], "type": [], "size": [], "types": [],
         "marks": {},
         "memory": memory,
-        "peak": tracemalloc.get_traced_memory()[1],
-        "limit": tracemalloc.get_traceback_limit(),
+        "peak": peak,
+        "limit": limit,
         "lineno": statistics(snapshot, "lineno"),
         "filename": statistics(snapshot, "filename"),
         "traceback": statistics(snapshot, "traceback"),
         "domains": sorted([domain, count, size] for domain, (count, size) in domains.items()),
-        "objects": [[hex(id(o)), type_name(type(o)), frames(traceback_of(o))] for o in samples],
+        "objects": of_samples,
         "places": found,
         "untraced": hex(id(tracemalloc.__dict__)),
     }
     if more:
-        tracemalloc.stop()
         told["marks"] = more()
     return told
 
@@ -116,44 +118,54 @@ def statistics(snapshot, key):
     return [[frames(s.traceback), s.size, s.count] for s in snapshot.statistics(key)]
 
 
-def traceback_of(o):
-    """3.11 forgets the words before an object that are for its __dict__; there its block is asked for by address."""
+def traced_frames(o):
+    """(file, line) of each frame in which it was allocated, the innermost first; None if nobody knows.
+
+    3.11 forgets the words before an object that are for its __dict__; there its block is asked for by address.
+    """
     if ctypes and sys.version_info[:2] == (3, 11) and type(o).__flags__ & MANAGED_DICT:
         block = ctypes.pythonapi._PyTraceMalloc_GetTraceback
         block.argtypes, block.restype = [ctypes.c_uint, ctypes.c_size_t], ctypes.py_object
-        found = block(0, id(o) - 4 * ctypes.sizeof(ctypes.c_void_p))
-        return tracemalloc.Traceback(found) if found else None
-    return tracemalloc.get_object_traceback(o)
+        return block(0, id(o) - 4 * ctypes.sizeof(ctypes.c_void_p))
+    return _tracemalloc._get_object_traceback(o)
+
+
+def outermost_first(traced):
+    return traced and [[visible(filename), line] for filename, line in reversed(traced)]
 
 
 def frames(traceback):
     """The innermost last, as 3.7 and later have it; file names made visible."""
-    if traceback is None:
-        return None
     found = [[visible(frame.filename), frame.lineno] for frame in traceback]
     return found if sys.version_info >= (3, 7) else found[::-1]
 
 
+VISIBLE = {}
+
+
 def visible(text):
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if text not in VISIBLE:
+        VISIBLE[text] = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return VISIBLE[text]
 
 
 def places(objects):
     """[file, line, type, how many] of all objects that the collector shows and that are traced."""
     seen = {id(o) for o in objects}
     seen.update((id(seen), id(objects)))
-    for o in objects:  # grows while it is walked
-        for referent in gc.get_referents(o):
-            if id(referent) not in seen:
-                seen.add(id(referent))
-                objects.append(referent)
+    wave = objects
+    while wave:  # many at a time, for each call's list is traced
+        referents = {id(referent): referent for referent in gc.get_referents(*wave)}
+        wave = [referent for address, referent in referents.items() if address not in seen]
+        seen.update(referents)
+        objects = objects + wave
     counts = {}
     for o in objects:
-        found = frames(traceback_of(o))
-        if found and found[-1][0] != THIS:
-            key = (found[-1][0], found[-1][1], type_name(type(o)))
+        found = traced_frames(o)
+        if found and found[0][0] != THIS:
+            key = found[0] + (type_name(type(o)),)
             counts[key] = counts.get(key, 0) + 1
-    return [list(key) + [count] for key, count in counts.items()]
+    return [[visible(filename), line, name, count] for (filename, line, name), count in counts.items()]
 
 
 def type_name(t):
