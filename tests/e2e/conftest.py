@@ -38,6 +38,7 @@ def available_hosts(config):
 def pytest_configure(config):
     config.addinivalue_line("markers", "minor(*versions): for interpreters of these minor versions of 3 only")
     config.addinivalue_line("markers", "each_minor: without --all-pairs, for one interpreter of each minor version")
+    config.addinivalue_line("markers", "each_build: without --all-pairs, not for those that are of a build and differ in their allocator alone")
     config.addinivalue_line("markers", "each_linking: without --all-pairs, for targets.of_each_linking")
     config.addinivalue_line("markers", "last: ends the process that others of its interpreter look at, so it comes after them")
 
@@ -245,6 +246,8 @@ def pytest_collection_modifyitems(config, items):
         if minors and parameter(item, "python").version[1] not in minors.args:
             return False
         if item.get_closest_marker("each_minor") and parameter(item, "python") not in of_each_minor:
+            return config.getoption("--all-pairs")
+        if item.get_closest_marker("each_build") and getattr(parameter(item, "python"), "environment", None):
             return config.getoption("--all-pairs")
         if item.get_closest_marker("each_linking") and parameter(item, "python") not in of_each_linking:
             return config.getoption("--all-pairs")

@@ -9,6 +9,8 @@ import hosts
 import pytest
 import targets
 
+pytestmark = pytest.mark.each_build
+
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "LAYOUTS.md"
 
 COLUMNS = "type, nbytes, owns, base, shape, dtype"

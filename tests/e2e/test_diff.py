@@ -9,6 +9,8 @@ import hosts
 import pytest
 import targets
 
+pytestmark = pytest.mark.each_build
+
 # Types of which the collector shows every object, so that the truth has them all.
 SEEN = {"list", "set", "dict", "generator", "collections.deque", "function", "type", "module", "method",
         "__main__.Node", "__main__.Slotted", "__main__.Text", "__main__.Dropped", "__main__.Server"}

@@ -6,6 +6,8 @@ import pytest
 import targets
 from test_errors import require_one_line
 
+pytestmark = pytest.mark.each_build
+
 MARK = "zqx7"
 LARGE, HUGE, REAL = 81234567, 7 * 10 ** 30, 81234567.5
 EXACT = 2 ** 53 + 2 * len(MARK)

@@ -9,6 +9,8 @@ import subprocess
 import pytest
 import targets
 
+pytestmark = pytest.mark.each_build
+
 SAMPLES = 50
 MANY_SAMPLES = 500
 

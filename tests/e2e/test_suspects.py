@@ -4,6 +4,8 @@ import json
 import pytest
 import targets
 
+pytestmark = pytest.mark.each_build
+
 SHAPES = {"class_level": "tuple", "closure": "__main__.Record", "logging_handler": "logging.LogRecord",
           "traceback": "__main__.Record", "thread_local": "__main__.Record"}
 

@@ -12,6 +12,8 @@ import targets
 from test_debug_offsets import COOKIE, EditedCore
 from test_verify import Patient
 
+pytestmark = pytest.mark.each_build
+
 GROUPS = ("lineno", "filename", "traceback")
 # What the collector does not show: the str keys of dicts, the __slots__ of types, the frames of running functions.
 HIDDEN = {"str", "tuple", "frame"}

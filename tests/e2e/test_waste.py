@@ -7,6 +7,8 @@ import pytest
 import targets
 from test_verify import OF_ALL, Patient
 
+pytestmark = pytest.mark.each_build
+
 TRACKED = ["over-allocated-lists", "sparse-dicts", "sparse-sets", "empty-containers"]
 
 
