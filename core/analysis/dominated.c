@@ -1,5 +1,6 @@
 #include "analysis/dominated.h"
 
+#include "base/ahead.h"
 #include "base/checked.h"
 
 /* ---- orders ---- */
@@ -191,12 +192,25 @@ static void leave(struct walk *w, uint32_t place)
         w->open[w->way.items[--w->way.count].group]--;
 }
 
+/* Bring in what count() asks of an object that comes later. */
+static void fetch_counted(const struct walk *w, uint32_t place)
+{
+    const struct ph_dominators *tree = &w->graph->dominators;
+    if (place >= tree->reached)
+        return;
+    uint32_t id = tree->order[place];
+    ph_fetch(&w->graph->heap->type_ids[id]);
+    ph_fetch(&w->graph->retained[id]);
+    ph_fetch(&tree->size[id]);
+}
+
 static bool walk(struct walk *w)
 {
     const struct ph_dominators *tree = &w->graph->dominators;
     bool ok = true;
     for (uint32_t place = 1; ok && place < tree->reached; place++) {
         uint32_t id = tree->order[place];
+        fetch_counted(w, place + PH_AHEAD);
         leave(w, place);
         ok = (w->accepted && !w->accepted[id]) || count(w, id, place);
     }

@@ -1,5 +1,6 @@
 #include "graph/dominators.h"
 
+#include "base/ahead.h"
 #include "base/array.h"
 #include "base/host.h"
 
@@ -85,6 +86,11 @@ static void visit(struct search *s, uint32_t node, uint32_t parent)
     s->order[n] = node;
     s->parent[n] = parent;
     s->semi[n] = s->out->first[node];
+    /* Those that are visited later will be there. */
+    for (uint32_t i = s->semi[n]; i < s->out->first[node + 1] && i - s->semi[n] < PH_AHEAD; i++) {
+        ph_fetch(&s->number[s->out->targets[i]]);
+        ph_fetch(&s->out->first[s->out->targets[i]]);
+    }
 }
 
 /* Number what the root reaches, depth first. How far each one's edges were followed is kept in
@@ -134,6 +140,18 @@ static uint32_t least_on_way(struct search *s, uint32_t at, uint32_t limit)
     return s->label[at];
 }
 
+/* Bring in what leads to the nodes before this one. */
+static void fetch_sources(const struct search *s, uint32_t n)
+{
+    if (n <= 3 * PH_AHEAD)
+        return;
+    ph_fetch(&s->in->first[s->order[n - 3 * PH_AHEAD]]);
+    ph_fetch(&s->in->targets[s->in->first[s->order[n - 2 * PH_AHEAD]]]);
+    uint32_t node = s->order[n - PH_AHEAD], first = s->in->first[node];
+    for (uint32_t i = first; i < s->in->first[node + 1] && i - first < PH_AHEAD; i++)
+        ph_fetch(&s->number[s->in->targets[i]]);
+}
+
 static bool find_semidominators(struct search *s)
 {
     for (uint32_t n = 0; n < s->reached; n++) {
@@ -142,6 +160,7 @@ static bool find_semidominators(struct search *s)
     }
     for (uint32_t n = s->reached; n-- > 1;) {
         uint32_t node = s->order[n], least = s->parent[n];
+        fetch_sources(s, n);
         for (uint32_t i = s->in->first[node]; i < s->in->first[node + 1]; i++) {
             uint32_t source = s->number[s->in->targets[i]];
             if (source == PH_NO_NODE)
@@ -182,6 +201,18 @@ static uint32_t number_above(const struct search *s, uint32_t node)
     return s->number[s->in->targets[s->in->first[node]]];
 }
 
+/* Bring in what the nodes behind this one hang below, if they do, and what is kept by its number.
+ */
+static void fetch_above(const struct search *s, uint32_t node, const uint32_t *by_number)
+{
+    const struct ph_edges *in = s->in;
+    if (node + 3 * PH_AHEAD >= in->node_count)
+        return;
+    ph_fetch(&s->number[in->targets[in->first[node + 3 * PH_AHEAD]]]);
+    if (s->number[node + 2 * PH_AHEAD] == HANGS)
+        ph_fetch(&by_number[number_above(s, node + 2 * PH_AHEAD)]);
+}
+
 /* How many nodes each one dominates, itself included, by number. What hangs below nodes that are
  * not reached is not, either. */
 static void count_dominated(struct search *s, uint32_t *size, struct ph_dominators *d)
@@ -190,6 +221,7 @@ static void count_dominated(struct search *s, uint32_t *size, struct ph_dominato
     for (uint32_t n = 0; n < s->reached; n++)
         size[n] = 1;
     for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
+        fetch_above(s, node, size);
         if (s->number[node] != HANGS)
             continue;
         uint32_t above = number_above(s, node);
@@ -217,9 +249,27 @@ static void place_nodes(struct search *s, const uint32_t *size, uint32_t *free_p
         *next += size[n];
     }
     for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
+        fetch_above(s, node, free_place);
+        if (node + PH_AHEAD < s->out->node_count && s->number[node + PH_AHEAD] == HANGS)
+            ph_fetch(&d->order[free_place[number_above(s, node + PH_AHEAD)]]);
         if (s->number[node] == HANGS)
             d->order[free_place[number_above(s, node)]++] = node;
     }
+}
+
+/* Bring in what is known of the nodes behind this one by their numbers. */
+static void fetch_known(const struct search *s, uint32_t node, const uint32_t *size)
+{
+    if (node + 2 * PH_AHEAD >= s->out->node_count)
+        return;
+    uint32_t n = s->number[node + 2 * PH_AHEAD];
+    if (n < s->reached) {
+        ph_fetch(&size[n]);
+        ph_fetch(&s->immediate[n]);
+    }
+    n = s->number[node + PH_AHEAD];
+    if (n < s->reached)
+        ph_fetch(&s->order[s->immediate[n]]);
 }
 
 /* What is known by number, by node; the node above each one takes the place of its number. */
@@ -227,6 +277,7 @@ static void take_numbers(struct search *s, const uint32_t *size, struct ph_domin
 {
     for (uint32_t node = 0; node < s->out->node_count && !interrupted(s, node); node++) {
         uint32_t n = s->number[node];
+        fetch_known(s, node, size);
         if (n == PH_NO_NODE) {
             d->size[node] = 0;
         } else if (n == HANGS) {

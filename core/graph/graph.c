@@ -1,5 +1,6 @@
 #include "graph/graph.h"
 
+#include "base/ahead.h"
 #include "base/checked.h"
 #include "graph/components.h"
 #include "objects/str.h"
@@ -107,6 +108,8 @@ static void count_piece(void *ctx, uint32_t first, uint32_t end)
     struct piece *p = &b->pieces[first / OBJECTS_A_PIECE];
     (void)end;
     for (uint32_t i = 0; i < p->counts.count; i++) {
+        if (i + PH_AHEAD < p->counts.count)
+            ph_fetch(&b->found[p->targets.items[i + PH_AHEAD]]);
         if (p->counts.items[i])
             __atomic_fetch_add(&b->found[p->targets.items[i]], 1, __ATOMIC_RELAXED);
     }
@@ -699,6 +702,17 @@ static bool add_retained(struct ph_graph *graph, uint32_t node, uint64_t bytes)
     return true;
 }
 
+/* Bring in what is known of the nodes before this place, and of those above them. */
+static void fetch_way_up(const struct ph_graph *graph, uint32_t place)
+{
+    const struct ph_dominators *tree = &graph->dominators;
+    if (place <= 2 * PH_AHEAD)
+        return;
+    ph_fetch(&tree->immediate[tree->order[place - 2 * PH_AHEAD]]);
+    ph_fetch(&graph->retained[tree->order[place - 2 * PH_AHEAD]]);
+    ph_fetch(&graph->retained[tree->immediate[tree->order[place - PH_AHEAD]]]);
+}
+
 static enum ph_status add_up(struct ph_graph *graph, const struct ph_host *host)
 {
     struct ph_heap *heap = graph->heap;
@@ -714,6 +728,7 @@ static enum ph_status add_up(struct ph_graph *graph, const struct ph_host *host)
         if (place % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             return PH_INTERRUPTED;
         uint32_t node = tree->order[place];
+        fetch_way_up(graph, place);
         if (!add_retained(graph, tree->immediate[node], ph_graph_retained(graph, node)))
             return PH_NO_MEMORY;
     }
