@@ -205,7 +205,8 @@ def test_described_type(cli, compiled, tmp_path):
     owner = next(row["address"] for row in grids if row["nbytes"] == 6400)
     assert {row["base"] for row in grids if not row["owns"]} == {owner}
     assert [row["summary"] for row in grids if row["owns"]] == ["grid 'second' of 100x200", "grid 'first' of 100x8"]
-    show, listed = ask(cli, compiled, tmp_path, ["show", owner, "--json", "--layout", compiled.layout], ["arrays", *WHOLE])
+    show, = ask(cli, compiled, tmp_path, ["show", owner, "--json", "--layout", compiled.layout])
+    listed, = ask(cli, compiled, tmp_path, ["arrays", *WHOLE])  # by itself: a session keeps what was loaded
     assert {row["label"]: row["type"] for row in show["references"]} == {"name": "str"}
     assert [row for row in listed["arrays"] if row["type"] == "grids.Grid"] == []
 
