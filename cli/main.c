@@ -181,8 +181,7 @@ static int run_line(struct speaker *speaker, const char *line)
     if (got == POPT_ERROR_NOARG || (!got && argv[0][0] == '#'))
         ; /* nothing in it */
     else if (got)
-        exit_status =
-            report(speaker, ph_fail(&err, PH_USAGE, "a quote that is opened is not closed"), &err);
+        exit_status = report(speaker, ph_fail(&err, PH_USAGE, "%s", poptStrerror(got)), &err);
     else
         exit_status = run_command(speaker, argv);
     free(argv);

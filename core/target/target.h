@@ -13,6 +13,7 @@
 #ifndef PH_TARGET_TARGET_H
 #define PH_TARGET_TARGET_H
 
+#include "base/ahead.h"
 #include "base/host.h"
 
 #include <string.h>
@@ -179,7 +180,7 @@ static inline void ph_target_prefetch(const struct ph_target *t, ph_addr addr)
     const struct ph_target_window *w =
         &ph_target_hot(t)->windows[(addr >> PH_TARGET_WINDOW_SHIFT) % PH_TARGET_WINDOW_COUNT];
     if (addr - w->start < w->len)
-        __builtin_prefetch(w->bytes + (addr - w->start));
+        ph_fetch(w->bytes + (addr - w->start));
 }
 
 /*

@@ -155,7 +155,7 @@ def cli():
 
 @pytest.fixture(scope="session")
 def batch(request):
-    """The host that answers hundreds of commands fastest: a debugger keeps its snapshot between them."""
+    """GDB, for sessions in which the program stops and goes on."""
     return next(h for h in available_hosts(request.config) + hosts.find_hosts() if h.name == "gdb")
 
 

@@ -93,7 +93,7 @@ class CommandLine(Host):
             script.write("".join(shlex.join(command) + "\n" for command in commands))
             script.flush()
             outcome = run_process([self.path] + target.arguments() + ["-x", script.name], TIMEOUT_SECONDS)
-            said = [""] * len(commands)
+            said = ["status %s" % outcome.status] * len(commands)
             for line in outcome.err.splitlines():
                 number, _, words = line.partition("py-heap: %s:" % script.name)[2].partition(": ")
                 if number:

@@ -269,15 +269,15 @@ def program_for(python, program):
 
 
 def pass_small_process_ids():
-    """3.15 has the ints up to 1024 and allocates none for such a process id, so that parent and child would differ;
-    nor do the numbers of a target's threads begin anew."""
+    """3.15 has the ints up to 1024 and allocates none for such a process id, so that parent and child would differ.
+    Nor shall a target's threads get numbers from both ends of the range."""
     with open("/proc/sys/kernel/pid_max") as f:
         most = int(f.read())
-    pid = 0
-    while not 1024 < pid < most - 1024:
+    for _ in range(4 * 1024):  # more than it takes, but where there are hardly any
         process = subprocess.Popen(["/bin/true"])
-        pid = process.pid
         process.wait()
+        if 1024 < process.pid < most - 1024:
+            break
 
 
 class PythonProcess(Process):

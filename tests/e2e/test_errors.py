@@ -148,7 +148,7 @@ def test_nearest_word(cli, newest_zoo):
     assert "--limit" in cli.call(newest_zoo, ["top", "--limti", "3"]).err
 
 
-def test_address_that_is_no_object(python, zoo):
+def test_address_that_is_no_object(zoo):
     asked = [(command, address) for command in ("show", "referrers", "referents", "sizeof")
              for address in ("0x10", "0xdeadbeef000", "0xffffffffffffffff", zoo.truth.one_of("dict")[:-1] + "9")]
     outcome = run_commands(zoo, "-", "".join("%s %s\n" % words for words in asked))

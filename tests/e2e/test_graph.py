@@ -156,12 +156,11 @@ def some_addresses(cli, graph, tmp_path, count):
     return list(dict.fromkeys(chosen + random.Random(1).sample(words, min(count, len(words)))))
 
 
-def test_expressions_give_the_object(cli, batch, graph, tmp_path):
+def test_expressions_give_the_object(cli, graph, tmp_path):
     plain = not (graph.python.root or graph.python.flavours or graph.python.environment)
     count = MANY_SAMPLES if plain and graph.python.version[:2] in ((3, 8), (3, 11), (3, 13)) else SAMPLES
     chosen = some_addresses(cli, graph, tmp_path, count)
-    host = batch if batch.available() and batch.sees(graph.python) else cli
-    answers = host.run(graph, [["why", address, "--json", "--paths", "2"] for address in chosen], tmp_path)
+    answers = cli.run(graph, [["why", address, "--json", "--paths", "2"] for address in chosen], tmp_path)
     questions, reached = [], set()
     for address, words in zip(chosen, answers):
         document = json.loads(words)

@@ -11,7 +11,7 @@ import targets
 COMMANDS = [["top", "--limit", "0"], ["top", "--scope", "unreachable", "--limit", "0"], ["info"], ["list", "*", "--limit", "2000"],
             ["top", "--sort", "retained", "--limit", "0"], ["dominators", "--limit", "200"], ["cycles"], ["verify"],
             ["waste", "--limit", "0"], ["find", "a", "--limit", "0"], ["top", "--group-by", "value", "--limit", "0"]]
-RUNS = 2  # which worker does what differs from run to run
+RUNS = 4  # which worker does what differs from run to run
 
 
 @pytest.fixture(scope="module")
