@@ -2,42 +2,32 @@
 
 #include "base/ahead.h"
 #include "base/checked.h"
+#include "base/parallel.h"
 
 /* ---- orders ---- */
 
-static int compare(const struct ph_graph *graph, uint32_t x, uint32_t y)
+static int by_retained(const void *a, const void *b, void *ctx)
 {
+    const struct ph_graph *graph = ctx;
+    const struct ph_dominators *tree = &graph->dominators;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     if (ph_graph_retained(graph, x) != ph_graph_retained(graph, y))
         return ph_graph_retained(graph, x) > ph_graph_retained(graph, y) ? -1 : 1;
     /* Of a chain in which each holds only the next, the holder comes first. */
-    if (graph->dominators.size[x] != graph->dominators.size[y])
-        return graph->dominators.size[x] > graph->dominators.size[y] ? -1 : 1;
-    return x < y ? -1 : x > y;
+    if (tree->size[x] != tree->size[y])
+        return tree->size[x] > tree->size[y] ? -1 : 1;
+    return tree->order[x] < tree->order[y] ? -1 : tree->order[x] > tree->order[y];
 }
 
-static int by_retained(const void *a, const void *b, void *ctx)
+static void sort(const struct ph_graph *graph, struct ph_places *places)
 {
-    return compare(ctx, *(const uint32_t *)a, *(const uint32_t *)b);
+    if (places->count)
+        qsort_r(places->items, places->count, sizeof *places->items, by_retained, (void *)graph);
 }
 
-/* Of places in the tree. */
-static int by_retained_there(const void *a, const void *b, void *ctx)
+static bool failed(struct ph_places *places)
 {
-    const struct ph_graph *graph = ctx;
-    const uint32_t *order = graph->dominators.order;
-    return compare(graph, order[*(const uint32_t *)a], order[*(const uint32_t *)b]);
-}
-
-static void sort(const struct ph_graph *graph, struct ph_ids *ids,
-                 int (*by)(const void *, const void *, void *))
-{
-    if (ids->count)
-        qsort_r(ids->items, ids->count, sizeof *ids->items, by, (void *)graph);
-}
-
-static bool failed(struct ph_ids *ids)
-{
-    ph_array_free(ids);
+    ph_array_free(places);
     return false;
 }
 
@@ -52,8 +42,8 @@ static unsigned magnitude(uint64_t bytes)
 static unsigned least_magnitude(const struct ph_graph *graph, uint64_t most)
 {
     uint64_t counts[65] = {0}, sum = 0;
-    for (uint32_t id = 0; id < graph->root; id++)
-        counts[magnitude(ph_graph_retained(graph, id))]++;
+    for (uint32_t at = PH_ROOT_PLACE + 1; at < graph->dominators.reached; at++)
+        counts[magnitude(ph_graph_retained(graph, at))]++;
     for (unsigned m = 64; m > 0; m--) {
         sum += counts[m];
         if (sum >= most)
@@ -62,15 +52,15 @@ static unsigned least_magnitude(const struct ph_graph *graph, uint64_t most)
     return 0;
 }
 
-bool ph_largest_retained(const struct ph_graph *graph, uint64_t most, struct ph_ids *out)
+bool ph_largest_retained(const struct ph_graph *graph, uint64_t most, struct ph_places *out)
 {
     unsigned least = most ? least_magnitude(graph, most) : 0;
     memset(out, 0, sizeof *out);
-    for (uint32_t id = 0; id < graph->root; id++) {
-        if (magnitude(ph_graph_retained(graph, id)) >= least && !ph_array_push(out, id))
+    for (uint32_t at = PH_ROOT_PLACE + 1; at < graph->dominators.reached; at++) {
+        if (magnitude(ph_graph_retained(graph, at)) >= least && !ph_array_push(out, at))
             return failed(out);
     }
-    sort(graph, out, by_retained);
+    sort(graph, out);
     if (most && out->count > most)
         out->count = (uint32_t)most;
     return true;
@@ -78,7 +68,7 @@ bool ph_largest_retained(const struct ph_graph *graph, uint64_t most, struct ph_
 
 /* ---- below one ---- */
 
-bool ph_dominated_below(const struct ph_graph *graph, uint32_t place, struct ph_ids *out)
+bool ph_dominated_below(const struct ph_graph *graph, uint32_t place, struct ph_places *out)
 {
     const struct ph_dominators *tree = &graph->dominators;
     uint32_t end = ph_dominators_behind(tree, place);
@@ -87,64 +77,65 @@ bool ph_dominated_below(const struct ph_graph *graph, uint32_t place, struct ph_
         if (!ph_array_push(out, at))
             return failed(out);
     }
-    sort(graph, out, by_retained_there);
+    sort(graph, out);
     return true;
 }
 
-bool ph_dominated_set(const struct ph_graph *graph, uint32_t id, struct ph_ids *out)
+bool ph_dominated_set(const struct ph_graph *graph, uint32_t place, struct ph_places *out)
 {
-    const struct ph_dominators *tree = &graph->dominators;
+    uint32_t end = ph_dominators_behind(&graph->dominators, place);
     memset(out, 0, sizeof *out);
-    if (!ph_array_reserve(out, tree->size[id]))
+    if (!ph_array_reserve(out, end - place))
         return false;
-    out->count = tree->size[id];
-    memcpy(out->items, tree->order + ph_dominators_place(tree, id),
-           out->count * sizeof *out->items);
-    sort(graph, out, by_retained);
+    for (uint32_t at = place; at < end; at++)
+        out->items[out->count++] = at;
+    sort(graph, out);
     return true;
 }
 
 /* ---- holders of a type ---- */
 
-static int by_bytes(const void *a, const void *b)
+static int by_bytes(const void *a, const void *b, void *ctx)
 {
     const struct ph_holder *x = a, *y = b;
+    const uint32_t *order = ctx;
     if (x->bytes != y->bytes)
         return x->bytes > y->bytes ? -1 : 1;
-    return x->node < y->node ? -1 : x->node > y->node;
+    return order[x->place] < order[y->place] ? -1 : order[x->place] > order[y->place];
 }
 
 enum ph_status ph_holders_of(const struct ph_graph *graph, const struct ph_filter *filter,
                              struct ph_holders *out)
 {
     struct ph_heap *heap = graph->heap;
-    struct ph_map places = {0}; /* node + 1 -> place in out */
+    const struct ph_dominators *tree = &graph->dominators;
+    struct ph_map indices = {0}; /* place + 1 -> index in out */
     uint8_t *types = ph_filter_types(heap, filter);
     bool ok = types;
     memset(out, 0, sizeof *out);
-    for (uint32_t id = 0; ok && id < heap->count; id++) {
+    for (uint32_t place = PH_ROOT_PLACE + 1; ok && place < tree->reached; place++) {
         uint64_t bytes;
-        uint32_t place, above = graph->dominators.immediate[id];
-        if (!ph_filter_accepts(heap, filter, types, id, &bytes) || above == PH_NO_NODE)
+        uint32_t index, above = tree->above[place];
+        if (!ph_filter_accepts(heap, filter, types, tree->order[place], &bytes))
             continue;
-        if (!ph_map_find(&places, (uint64_t)above + 1, &place)) {
-            place = out->count;
-            ok = ph_array_push(out, ((struct ph_holder){.node = above})) &&
-                 ph_map_insert(&places, (uint64_t)above + 1, place);
+        if (!ph_map_find(&indices, (uint64_t)above + 1, &index)) {
+            index = out->count;
+            ok = ph_array_push(out, ((struct ph_holder){.place = above})) &&
+                 ph_map_insert(&indices, (uint64_t)above + 1, index);
         }
         if (ok) {
-            out->items[place].count++;
-            out->items[place].bytes += bytes;
+            out->items[index].count++;
+            out->items[index].bytes += bytes;
         }
     }
-    ph_map_free(&places);
+    ph_map_free(&indices);
     free(types);
     if (!ok) {
         ph_array_free(out);
         return PH_NO_MEMORY;
     }
     if (out->count)
-        qsort(out->items, out->count, sizeof *out->items, by_bytes);
+        qsort_r(out->items, out->count, sizeof *out->items, by_bytes, tree->order);
     return PH_OK;
 }
 
@@ -156,34 +147,48 @@ struct step {
     uint32_t end; /* the place behind all that it dominates */
 };
 
-/* A walk through the dominator tree. */
-struct walk {
+/* What the walks through the parts of the dominator tree share. */
+struct walks {
     const struct ph_graph *graph;
     const uint8_t *accepted; /* by object; NULL: all are */
     const uint32_t *groups;  /* by type, or NULL */
-    uint32_t *open;          /* by group: how many of its instances are on the way */
-    uint64_t *sums;
-    PH_ARRAY(struct step) way;
+    size_t group_count;
+    uint32_t parts;
+    struct walk *walks; /* one a part */
+    struct ph_pieces pieces;
 };
 
-static uint32_t group_of(const struct walk *w, uint32_t id)
+/* A walk through a part of the dominator tree, a row of places. */
+struct walk {
+    uint32_t *open; /* by group: how many of its instances are on the way */
+    uint64_t *sums;
+    PH_ARRAY(struct step) way;
+    bool ok;
+};
+
+static bool is_accepted(const struct walks *all, uint32_t id)
 {
-    uint32_t type = w->graph->heap->type_ids[id];
-    return w->groups ? w->groups[type] : type;
+    return !all->accepted || all->accepted[id];
 }
 
-/* Count an object's retained size for its group, if none of the group is above it. Most have
- * nothing below themselves, and are on nobody's way. */
-static bool count(struct walk *w, uint32_t id, uint32_t place)
+static uint32_t group_of(const struct walks *all, uint32_t id)
 {
-    const struct ph_dominators *tree = &w->graph->dominators;
-    uint32_t group = group_of(w, id);
+    uint32_t type = all->graph->heap->type_ids[id];
+    return all->groups ? all->groups[type] : type;
+}
+
+/* Count the retained size of the object in a place for its group, if none of the group is above it.
+ * Most have nothing below themselves, and are on nobody's way. */
+static bool count(const struct walks *all, struct walk *w, uint32_t place)
+{
+    const struct ph_dominators *tree = &all->graph->dominators;
+    uint32_t group = group_of(all, tree->order[place]);
     if (w->open[group] == 0)
-        w->sums[group] = ph_add_saturated(w->sums[group], ph_graph_retained(w->graph, id));
-    if (tree->size[id] == 1)
+        w->sums[group] = ph_add_saturated(w->sums[group], ph_graph_retained(all->graph, place));
+    if (tree->size[place] == 1)
         return true;
     w->open[group]++;
-    return ph_array_push(&w->way, ((struct step){group, place + tree->size[id]}));
+    return ph_array_push(&w->way, ((struct step){group, ph_dominators_behind(tree, place)}));
 }
 
 static void leave(struct walk *w, uint32_t place)
@@ -192,29 +197,74 @@ static void leave(struct walk *w, uint32_t place)
         w->open[w->way.items[--w->way.count].group]--;
 }
 
-/* Bring in what count() asks of an object that comes later. */
-static void fetch_counted(const struct walk *w, uint32_t place)
+/* Those above a place, the root left out, are on the way: what is nearest to the root ends last. */
+static bool go_to(const struct walks *all, struct walk *w, uint32_t place)
 {
-    const struct ph_dominators *tree = &w->graph->dominators;
-    if (place >= tree->reached)
-        return;
-    uint32_t id = tree->order[place];
-    ph_fetch(&w->graph->heap->type_ids[id]);
-    ph_fetch(&w->graph->retained[id]);
-    ph_fetch(&tree->size[id]);
-}
-
-static bool walk(struct walk *w)
-{
-    const struct ph_dominators *tree = &w->graph->dominators;
+    const struct ph_dominators *tree = &all->graph->dominators;
     bool ok = true;
-    for (uint32_t place = 1; ok && place < tree->reached; place++) {
-        uint32_t id = tree->order[place];
-        fetch_counted(w, place + PH_AHEAD);
-        leave(w, place);
-        ok = (w->accepted && !w->accepted[id]) || count(w, id, place);
+    uint32_t count = 0;
+    for (uint32_t at = tree->above[place]; ok && at != PH_ROOT_PLACE; at = tree->above[at]) {
+        uint32_t id = tree->order[at];
+        if (is_accepted(all, id))
+            ok = ph_array_push(&w->way,
+                               ((struct step){group_of(all, id), ph_dominators_behind(tree, at)}));
+    }
+    for (; ok && count < w->way.count; count++)
+        w->open[w->way.items[count].group]++;
+    for (uint32_t i = 0; i < count / 2; i++) {
+        struct step step = w->way.items[i];
+        w->way.items[i] = w->way.items[count - 1 - i];
+        w->way.items[count - 1 - i] = step;
     }
     return ok;
+}
+
+static bool walk(const struct walks *all, struct walk *w, uint32_t place, uint32_t end)
+{
+    const struct ph_dominators *tree = &all->graph->dominators;
+    bool ok = w->open && w->sums && go_to(all, w, place);
+    for (; ok && place < end; place++) {
+        if (place + PH_AHEAD < end)
+            ph_fetch(&all->graph->heap->type_ids[tree->order[place + PH_AHEAD]]);
+        leave(w, place);
+        ok = !is_accepted(all, tree->order[place]) || count(all, w, place);
+    }
+    return ok;
+}
+
+static void walk_parts(void *ctx, unsigned worker)
+{
+    struct walks *all = ctx;
+    uint64_t part, end;
+    (void)worker;
+    while (ph_pieces_next(&all->pieces, &part, &end)) {
+        const uint64_t places = all->graph->dominators.reached - 1;
+        struct walk *w = &all->walks[part];
+        w->open = ph_calloc(all->group_count, sizeof *w->open);
+        w->sums = ph_calloc(all->group_count, sizeof *w->sums);
+        w->ok = walk(all, w, (uint32_t)(1 + places * part / all->parts),
+                     (uint32_t)(1 + places * end / all->parts));
+        free(w->open);
+        ph_array_free(&w->way);
+    }
+}
+
+/* All parts' sums together; NULL if one has none. */
+static uint64_t *join_walks(struct walks *all)
+{
+    uint64_t *sums = ph_calloc(all->group_count, sizeof *sums);
+    bool ok = sums;
+    for (uint32_t part = 0; part < all->parts; part++) {
+        struct walk *w = &all->walks[part];
+        ok = ok && w->ok;
+        for (size_t group = 0; ok && group < all->group_count; group++)
+            sums[group] = ph_add_saturated(sums[group], w->sums[group]);
+        free(w->sums);
+    }
+    if (ok)
+        return sums;
+    free(sums);
+    return NULL;
 }
 
 /* By object: whether the filter accepts it; NULL without memory. */
@@ -236,22 +286,21 @@ static uint8_t *find_accepted(struct ph_heap *heap, const struct ph_filter *filt
 uint64_t *ph_retained_by_type(const struct ph_graph *graph, const struct ph_filter *filter,
                               const uint32_t *groups)
 {
-    size_t types = graph->heap->objects.types.count + 1u;
-    bool all = ph_filter_takes_all(filter);
-    uint8_t *accepted = all ? NULL : find_accepted(graph->heap, filter);
-    struct walk w = {
+    bool takes_all = ph_filter_takes_all(filter);
+    uint8_t *accepted = takes_all ? NULL : find_accepted(graph->heap, filter);
+    struct walk walks[PH_MOST_WORKERS] = {0};
+    struct walks all = {
         .graph = graph,
         .accepted = accepted,
         .groups = groups,
-        .open = ph_calloc(types, sizeof *w.open),
-        .sums = ph_calloc(types, sizeof *w.sums),
+        .group_count = graph->heap->objects.types.count + 1u,
+        .parts = ph_workers_for(graph->dominators.reached),
+        .walks = walks,
     };
-    bool ok = (all || accepted) && w.open && w.sums && walk(&w);
+    all.pieces = (struct ph_pieces){.count = all.parts, .piece = 1};
+    if (!takes_all && !accepted)
+        return NULL;
+    ph_parallel(all.parts, walk_parts, &all);
     free(accepted);
-    free(w.open);
-    ph_array_free(&w.way);
-    if (ok)
-        return w.sums;
-    free(w.sums);
-    return NULL;
+    return join_walks(&all);
 }

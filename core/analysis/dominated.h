@@ -6,21 +6,23 @@
 #include "analysis/filter.h"
 #include "graph/graph.h"
 
-struct ph_ids PH_ARRAY_BODY(uint32_t);
+/* Of the dominator tree. */
+struct ph_places PH_ARRAY_BODY(uint32_t);
 
-/* The objects with the largest retained sizes, largest first, at most `most` of them (0: all). */
+/* Those of the objects with the largest retained sizes, largest first, at most `most` of them (0:
+ * all). */
 bool ph_largest_retained(const struct ph_graph *graph, uint64_t most,
-                         struct ph_ids *out) PH_MUST_USE;
-/* The places in the dominator tree of what the node in a place dominates immediately, the largest
- * retained size first. */
+                         struct ph_places *out) PH_MUST_USE;
+/* Those of what the node in a place dominates immediately, the largest retained size first. */
 bool ph_dominated_below(const struct ph_graph *graph, uint32_t place,
-                        struct ph_ids *out) PH_MUST_USE;
-/* An object and all that it dominates, the largest retained size first. */
-bool ph_dominated_set(const struct ph_graph *graph, uint32_t id, struct ph_ids *out) PH_MUST_USE;
+                        struct ph_places *out) PH_MUST_USE;
+/* Those of the object in a place and all that it dominates, the largest retained size first. */
+bool ph_dominated_set(const struct ph_graph *graph, uint32_t place,
+                      struct ph_places *out) PH_MUST_USE;
 
 /* Who dominates some objects immediately. */
 struct ph_holder {
-    uint32_t node;  /* graph->root where they are held by several */
+    uint32_t place; /* in the dominator tree; PH_ROOT_PLACE where they are held by several */
     uint32_t count; /* of the objects */
     uint64_t bytes; /* of sys.getsizeof of them */
 };

@@ -27,6 +27,7 @@ struct naming {
     struct ph_owners *out;
     uint8_t *steps;        /* enum step, by object */
     uint8_t *attributes;   /* by object: how many its name has */
+    uint32_t *immediate;   /* by object: its immediate dominator */
     struct ph_map modules; /* id of a module's dict + 1 -> id of the module */
     struct ph_str text;
     uint32_t above; /* while references are visited: whose */
@@ -243,7 +244,7 @@ static void name_target(struct naming *n, uint32_t target, struct ph_label label
 static void see_edge(void *ctx, uint32_t target, struct ph_label label, unsigned flags)
 {
     struct naming *n = ctx;
-    if ((flags & PH_REF_STRONG) && n->graph->dominators.immediate[target] == n->above &&
+    if ((flags & PH_REF_STRONG) && n->immediate[target] == n->above &&
         n->out->of[target] == PH_NO_OBJECT && !n->failed)
         name_target(n, target, label);
 }
@@ -276,7 +277,7 @@ static bool names_go_on(const struct naming *n, uint32_t id)
 
 static void name_object(struct naming *n, uint32_t id)
 {
-    uint32_t above = n->graph->dominators.immediate[id], module = module_of(n, id);
+    uint32_t above = n->immediate[id], module = module_of(n, id);
     struct ph_frame frame;
     if (module != PH_NO_OBJECT) {
         set_module(n, id, module);
@@ -305,19 +306,23 @@ enum ph_status ph_owners_find(struct ph_graph *graph, const struct ph_host *host
     *out = (struct ph_owners){.of = ph_malloc((count + 1u) * sizeof *out->of)};
     n.steps = ph_calloc(count + 1u, 1);
     n.attributes = ph_calloc(count + 1u, 1);
-    n.failed = !out->of || !n.steps || !n.attributes;
+    n.immediate = ph_malloc((count + 1u) * sizeof *n.immediate);
+    n.failed = !out->of || !n.steps || !n.attributes || !n.immediate;
     if (!n.failed) {
         memset(out->of, 0xff, (count + 1u) * sizeof *out->of); /* PH_NO_OBJECT */
+        for (uint32_t place = PH_ROOT_PLACE + 1; place < tree->reached; place++)
+            n.immediate[tree->order[place]] = tree->order[tree->above[place]];
         find_modules(&n);
     }
-    for (uint32_t i = 0; i < tree->reached && !n.failed && !status; i++) {
+    for (uint32_t i = PH_ROOT_PLACE + 1; i < tree->reached && !n.failed && !status; i++) {
         if (i % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             status = PH_INTERRUPTED;
-        else if (tree->order[i] != graph->root)
+        else
             name_object(&n, tree->order[i]);
     }
     free(n.steps);
     free(n.attributes);
+    free(n.immediate);
     ph_map_free(&n.modules);
     ph_str_free(&n.text);
     if (n.failed)

@@ -176,8 +176,7 @@ static enum ph_status search_back(struct search *s, uint32_t id, uint32_t most)
         telling += rank == RANK_NAMED;
         for (uint32_t i = in->first[node]; rank != RANK_NAMED && i < in->first[node + 1]; i++) {
             uint32_t source = in->targets[i];
-            if (source == s->graph->root || s->next[source] ||
-                (s->plain_only && ph_path_tells_little(s->graph, source, node)))
+            if (s->next[source] || (s->plain_only && ph_path_tells_little(s->graph, source, node)))
                 continue;
             if (!visit(s, source, node))
                 return PH_NO_MEMORY;
@@ -228,10 +227,10 @@ static enum ph_status finish(struct search *s, enum ph_status status, struct ph_
     return ph_fail(err, status, status == PH_INTERRUPTED ? "interrupted" : "out of memory");
 }
 
-static bool allocate(struct search *s)
+static enum ph_status prepare(struct search *s)
 {
     s->next = ph_calloc((size_t)s->graph->root + 1, sizeof *s->next);
-    return s->next;
+    return s->next ? ph_graph_reverse(s->graph, s->host, NULL) : PH_NO_MEMORY;
 }
 
 static bool found_named(const struct search *s)
@@ -260,9 +259,9 @@ enum ph_status ph_paths_to_roots(struct ph_graph *graph, uint32_t id, uint32_t m
                                  struct ph_error *err)
 {
     struct search s = {.graph = graph, .host = host, .to_roots = true, .plain_only = true};
-    enum ph_status status = PH_NO_MEMORY;
+    enum ph_status status = prepare(&s);
     memset(out, 0, sizeof *out);
-    if (allocate(&s))
+    if (!status)
         status = search_back(&s, id, most);
     if (!status && !found_named(&s)) {
         s.plain_only = false;
@@ -282,7 +281,7 @@ enum ph_status ph_path_between(struct ph_graph *graph, uint32_t from, uint32_t t
                                struct ph_error *err)
 {
     struct search s = {.graph = graph, .host = host};
-    enum ph_status status = allocate(&s) ? PH_OK : PH_NO_MEMORY;
+    enum ph_status status = prepare(&s);
     memset(out, 0, sizeof *out);
     if (!status)
         status = search_back(&s, to, UINT32_MAX);

@@ -1,6 +1,7 @@
 #include "analysis/suspects.h"
 
 #include "analysis/paths.h"
+#include "base/ahead.h"
 #include "base/checked.h"
 #include "objects/str.h"
 
@@ -29,7 +30,7 @@ struct search {
 
 static uint64_t percent_of(const struct search *s, unsigned percent)
 {
-    return ph_graph_retained(s->graph, s->graph->root) / 100 * percent;
+    return ph_graph_retained(s->graph, PH_ROOT_PLACE) / 100 * percent;
 }
 
 static void add(struct search *s, struct ph_suspect suspect)
@@ -51,13 +52,13 @@ static uint64_t sum_parts(struct search *s, uint32_t place)
     memset(s->sums, 0, (graph->heap->objects.types.count + 1u) * sizeof *s->sums);
     for (uint32_t at = place + 1; at < end; at = ph_dominators_behind(tree, at)) {
         uint32_t id = tree->order[at];
-        if (ph_graph_retained(graph, id) >= s->least)
+        if (ph_graph_retained(graph, at) >= s->least)
             continue;
         struct type_sum *sum = &s->sums[graph->heap->type_ids[id]];
         if (!sum->count++ || id < sum->example)
             sum->example = id;
-        sum->bytes = ph_add_saturated(sum->bytes, ph_graph_retained(graph, id));
-        bytes = ph_add_saturated(bytes, ph_graph_retained(graph, id));
+        sum->bytes = ph_add_saturated(sum->bytes, ph_graph_retained(graph, at));
+        bytes = ph_add_saturated(bytes, ph_graph_retained(graph, at));
     }
     return bytes;
 }
@@ -88,7 +89,7 @@ static void judge(struct search *s, uint32_t place)
     struct ph_suspect suspect = {
         .kind = PH_SUSPECT_PILE,
         .holder = id,
-        .retained = ph_graph_retained(graph, id),
+        .retained = ph_graph_retained(graph, place),
         .piled = ph_add_saturated(own, parts),
     };
     if (suspect.piled < s->least)
@@ -119,7 +120,7 @@ static bool is_common(const struct ph_type *type)
 static void judge_groups(struct search *s)
 {
     const struct ph_objects *objects = &s->graph->heap->objects;
-    sum_parts(s, 0); /* the root's */
+    sum_parts(s, PH_ROOT_PLACE);
     for (uint32_t t = 0; t < objects->types.count; t++) {
         if (s->sums[t].bytes < percent_of(s, LEAST_GROUP) || s->sums[t].count < LEAST_MEMBERS ||
             is_common(objects->types.items[t]))
@@ -145,31 +146,51 @@ static bool is_interned(struct ph_heap *heap, uint32_t id)
 
 /* Native code has to hold modules and types that it made; what frames hold may be half way from a
  * stack to a function. */
-static bool is_leak(const struct ph_graph *graph, uint32_t id)
+static bool is_leak(const struct ph_graph *graph, const struct ph_native *native)
 {
-    const struct ph_type *type = ph_heap_type(graph->heap, id);
+    const struct ph_type *type = ph_heap_type(graph->heap, native->id);
     const unsigned others = PH_ROOTED_STATIC | PH_ROOTED_IMMORTAL | PH_ROOTED_GARBAGE;
-    return (ph_graph_rooted(graph, id) & PH_ROOTED_NATIVE) &&
-           !(ph_graph_rooted(graph, id) & others) &&
-           ph_graph_native(graph, id) <= MOST_REFERENCES &&
-           !(type->flags & PH_TPFLAGS_TYPE_SUBCLASS) && type->family != &ph_family_module &&
-           !is_interned(graph->heap, id);
+    return !(ph_graph_rooted(graph, native->id) & others) &&
+           native->references <= MOST_REFERENCES && !(type->flags & PH_TPFLAGS_TYPE_SUBCLASS) &&
+           type->family != &ph_family_module && !is_interned(graph->heap, native->id);
+}
+
+/* Add what the leaks retain to the sums of their types. */
+static void sum_leaked(struct search *s, const uint8_t *leaked)
+{
+    const struct ph_graph *graph = s->graph;
+    const struct ph_dominators *tree = &graph->dominators;
+    for (uint32_t place = PH_ROOT_PLACE + 1; place < tree->reached; place++) {
+        uint32_t id = tree->order[place];
+        if (place + PH_AHEAD < tree->reached)
+            ph_fetch(&leaked[tree->order[place + PH_AHEAD] / 8]);
+        if (!(leaked[id / 8] >> id % 8 & 1))
+            continue;
+        struct type_sum *sum = &s->sums[graph->heap->type_ids[id]];
+        sum->bytes = ph_add_saturated(sum->bytes, ph_graph_retained(graph, place));
+    }
 }
 
 static void judge_native(struct search *s)
 {
     const struct ph_graph *graph = s->graph;
     const struct ph_objects *objects = &graph->heap->objects;
+    uint8_t *leaked = ph_calloc(graph->root / 8 + 1u, 1); /* a bit an object */
     memset(s->sums, 0, (objects->types.count + 1u) * sizeof *s->sums);
-    for (uint32_t id = 0; id < graph->root; id++) {
-        if (!is_leak(graph, id))
+    s->failed |= !leaked;
+    for (uint32_t i = 0; leaked && i < graph->natives.count; i++) {
+        const struct ph_native *native = &graph->natives.items[i];
+        if (!is_leak(graph, native))
             continue;
-        struct type_sum *sum = &s->sums[graph->heap->type_ids[id]];
+        struct type_sum *sum = &s->sums[graph->heap->type_ids[native->id]];
         if (!sum->count++)
-            sum->example = id;
-        sum->native += ph_graph_native(graph, id);
-        sum->bytes = ph_add_saturated(sum->bytes, ph_graph_retained(graph, id));
+            sum->example = native->id;
+        sum->native += native->references;
+        leaked[native->id / 8] |= (uint8_t)(1 << native->id % 8);
     }
+    if (leaked)
+        sum_leaked(s, leaked);
+    free(leaked);
     for (uint32_t t = 0; t < objects->types.count; t++) {
         uint64_t least =
             objects->types.items[t]->has_refs ? LEAST_NATIVE_REFERENCES : LEAST_NATIVE_ATOMS;
@@ -209,11 +230,11 @@ enum ph_status ph_suspects_find(struct ph_graph *graph, const struct ph_host *ho
     s.sums = ph_calloc(graph->heap->objects.types.count + 1u, sizeof *s.sums);
     s.failed = !s.sums;
     /* What an object dominates retains no more than it does. */
-    uint32_t handled = 0, place = 1;
+    uint32_t handled = 0, place = PH_ROOT_PLACE + 1;
     while (!s.failed && !status && place < graph->dominators.reached) {
         if (++handled % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             status = PH_INTERRUPTED;
-        if (ph_graph_retained(graph, graph->dominators.order[place]) >= s.least)
+        if (ph_graph_retained(graph, place) >= s.least)
             judge(&s, place++);
         else
             place = ph_dominators_behind(&graph->dominators, place);

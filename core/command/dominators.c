@@ -9,15 +9,15 @@ enum { SUMMARY_CHARS = 60, MOST_DEPTH = 64 };
 /* Rows of objects with their retained sizes; of a tree, in the order in which it is shown. */
 struct rows {
     const struct ph_graph *graph;
-    struct ph_ids ids;
-    PH_ARRAY(uint8_t) depths; /* as many as ids, or none: all 0 */
+    struct ph_places places;
+    PH_ARRAY(uint8_t) depths; /* as many as places, or none: all 0 */
     struct ph_str summary;
 };
 
 static void free_rows(void *ctx)
 {
     struct rows *r = ctx;
-    ph_array_free(&r->ids);
+    ph_array_free(&r->places);
     ph_array_free(&r->depths);
     ph_str_free(&r->summary);
     free(r);
@@ -28,11 +28,13 @@ static unsigned object_row(void *ctx, uint64_t i, struct ph_value *values)
     struct rows *r = ctx;
     const struct ph_graph *graph = r->graph;
     struct ph_heap *heap = graph->heap;
-    uint32_t id = r->ids.items[i], above = graph->dominators.immediate[id];
+    const struct ph_dominators *tree = &graph->dominators;
+    uint32_t place = r->places.items[i], id = tree->order[place];
+    uint32_t above = tree->order[tree->above[place]];
     ph_str_clear(&r->summary);
     ph_heap_summary(heap, id, SUMMARY_CHARS, &r->summary);
-    values[0] = ph_value_bytes(ph_graph_retained(graph, id));
-    values[1] = ph_value_count(graph->dominators.size[id]);
+    values[0] = ph_value_bytes(ph_graph_retained(graph, place));
+    values[1] = ph_value_count(tree->size[place]);
     values[2] = ph_value_bytes(ph_heap_sizeof(heap, id));
     values[3] = ph_value_addr(ph_heap_address(heap, id));
     values[4] = ph_value_text(ph_heap_type(heap, id)->name);
@@ -73,9 +75,9 @@ static enum ph_status write_largest(struct ph_doc *doc, struct rows *r,
 {
     const struct ph_graph *graph = r->graph;
     uint64_t shown = ph_rows_shown(inv, graph->root);
-    if (!ph_largest_retained(graph, shown, &r->ids))
+    if (!ph_largest_retained(graph, shown, &r->places))
         return PH_NO_MEMORY;
-    write_rows(doc, r, r->ids.count);
+    write_rows(doc, r, r->places.count);
     ph_doc_line(doc, "%s", "");
     ph_doc_rows_footer(doc, shown, graph->root, "objects");
     return PH_OK;
@@ -83,23 +85,23 @@ static enum ph_status write_largest(struct ph_doc *doc, struct rows *r,
 
 /* ---- below one ---- */
 
-static void write_head(struct ph_doc *doc, const struct ph_graph *graph, uint32_t id)
+static void write_head(struct ph_doc *doc, const struct ph_graph *graph, uint32_t place)
 {
     char bytes[32], count[32];
     struct ph_heap *heap = graph->heap;
+    const struct ph_dominators *tree = &graph->dominators;
     struct ph_str summary = {0};
-    uint32_t above = graph->dominators.immediate[id];
+    uint32_t id = tree->order[place], above = tree->order[tree->above[place]];
     ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
     ph_doc_addr(doc, "address", NULL, ph_heap_address(heap, id));
     ph_doc_text(doc, "type", NULL, ph_heap_type(heap, id)->name);
-    ph_doc_bytes(doc, "retained", NULL, ph_graph_retained(graph, id));
-    ph_doc_count(doc, "objects", NULL, graph->dominators.size[id]);
+    ph_doc_bytes(doc, "retained", NULL, ph_graph_retained(graph, place));
+    ph_doc_count(doc, "objects", NULL, tree->size[place]);
     ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", ph_heap_address(heap, id),
                 ph_heap_type(heap, id)->name, ph_str_text(&summary));
     ph_doc_line(doc, "keeps alive %s in %s object%s, itself included",
-                ph_format_bytes(bytes, ph_graph_retained(graph, id)),
-                ph_format_count(count, graph->dominators.size[id]),
-                ph_plural(graph->dominators.size[id]));
+                ph_format_bytes(bytes, ph_graph_retained(graph, place)),
+                ph_format_count(count, tree->size[place]), ph_plural(tree->size[place]));
     if (above < graph->root) {
         ph_doc_addr(doc, "dominator", NULL, ph_heap_address(heap, above));
         ph_doc_line(doc, "and is itself kept alive by 0x%" PRIx64 " (%s) alone",
@@ -122,7 +124,7 @@ struct waiting_list PH_ARRAY_BODY(struct waiting);
 static bool wait_below(const struct ph_graph *graph, uint32_t place, uint8_t depth, uint64_t limit,
                        struct waiting_list *waiting)
 {
-    struct ph_ids below;
+    struct ph_places below;
     bool ok = ph_dominated_below(graph, place, &below);
     for (uint32_t i = below.count; ok && i-- > 0;) {
         if (!limit || i < limit)
@@ -135,12 +137,11 @@ static bool wait_below(const struct ph_graph *graph, uint32_t place, uint8_t dep
 /* The tree in preorder, without recursion: those that wait are on a stack. */
 static bool grow_tree(struct rows *r, uint32_t place, uint64_t depth, uint64_t limit)
 {
-    const struct ph_dominators *tree = &r->graph->dominators;
     struct waiting_list waiting = {0};
     bool ok = wait_below(r->graph, place, 0, limit, &waiting);
     while (ok && waiting.count) {
         struct waiting w = waiting.items[--waiting.count];
-        ok = ph_array_push(&r->ids, tree->order[w.place]) && ph_array_push(&r->depths, w.depth) &&
+        ok = ph_array_push(&r->places, w.place) && ph_array_push(&r->depths, w.depth) &&
              (w.depth + 1u >= depth ||
               wait_below(r->graph, w.place, (uint8_t)(w.depth + 1), limit, &waiting));
     }
@@ -149,11 +150,10 @@ static bool grow_tree(struct rows *r, uint32_t place, uint64_t depth, uint64_t l
 }
 
 static enum ph_status write_below(struct ph_doc *doc, struct rows *r,
-                                  const struct ph_invocation *inv, uint32_t id)
+                                  const struct ph_invocation *inv, uint32_t place)
 {
-    const struct ph_graph *graph = r->graph;
-    const struct ph_dominators *tree = &graph->dominators;
-    const uint32_t place = ph_dominators_place(tree, id), end = ph_dominators_behind(tree, place);
+    const struct ph_dominators *tree = &r->graph->dominators;
+    const uint32_t end = ph_dominators_behind(tree, place);
     uint64_t count = 0;
     for (uint32_t at = place + 1; at < end; at = ph_dominators_behind(tree, at))
         count++;
@@ -162,8 +162,8 @@ static enum ph_status write_below(struct ph_doc *doc, struct rows *r,
     if (!grow_tree(r, place, depth < MOST_DEPTH ? depth : MOST_DEPTH,
                    limit == UINT64_MAX ? 0 : limit))
         return PH_NO_MEMORY;
-    write_head(doc, graph, id);
-    write_rows(doc, r, r->ids.count);
+    write_head(doc, r->graph, place);
+    write_rows(doc, r, r->places.count);
     if (!count)
         ph_doc_line(doc, "Nothing else would go with it.");
     ph_doc_line(doc, "%s", "");
@@ -172,12 +172,12 @@ static enum ph_status write_below(struct ph_doc *doc, struct rows *r,
 }
 
 static enum ph_status write_set(struct ph_doc *doc, struct rows *r, const struct ph_invocation *inv,
-                                uint32_t id)
+                                uint32_t place)
 {
-    if (!ph_dominated_set(r->graph, id, &r->ids))
+    if (!ph_dominated_set(r->graph, place, &r->places))
         return PH_NO_MEMORY;
-    uint64_t count = r->ids.count, shown = ph_rows_shown(inv, count);
-    write_head(doc, r->graph, id);
+    uint64_t count = r->places.count, shown = ph_rows_shown(inv, count);
+    write_head(doc, r->graph, place);
     write_rows(doc, r, shown);
     ph_doc_line(doc, "%s", "");
     ph_doc_rows_footer(doc, shown, count, "objects");
@@ -205,19 +205,19 @@ static unsigned holder_row(void *ctx, uint64_t i, struct ph_value *values)
     struct holder_rows *r = ctx;
     const struct ph_graph *graph = r->graph;
     const struct ph_holder *h = &r->holders.items[i];
-    bool is_object = h->node < graph->root;
+    bool is_object = h->place != PH_ROOT_PLACE;
+    uint32_t node = graph->dominators.order[h->place];
     ph_str_clear(&r->summary);
     if (is_object)
-        ph_heap_summary(graph->heap, h->node, SUMMARY_CHARS, &r->summary);
+        ph_heap_summary(graph->heap, node, SUMMARY_CHARS, &r->summary);
     else
         ph_str_append(&r->summary, "held by several, or by no object");
     values[0] = ph_value_count(h->count);
     values[1] = ph_value_bytes(h->bytes);
-    values[2] = is_object ? ph_value_bytes(ph_graph_retained(graph, h->node)) : ph_value_null();
-    values[3] = is_object ? ph_value_count(graph->dominators.size[h->node]) : ph_value_null();
-    values[4] = is_object ? ph_value_addr(ph_heap_address(graph->heap, h->node)) : ph_value_null();
-    values[5] =
-        is_object ? ph_value_text(ph_heap_type(graph->heap, h->node)->name) : ph_value_null();
+    values[2] = is_object ? ph_value_bytes(ph_graph_retained(graph, h->place)) : ph_value_null();
+    values[3] = is_object ? ph_value_count(graph->dominators.size[h->place]) : ph_value_null();
+    values[4] = is_object ? ph_value_addr(ph_heap_address(graph->heap, node)) : ph_value_null();
+    values[5] = is_object ? ph_value_text(ph_heap_type(graph->heap, node)->name) : ph_value_null();
     values[6] = ph_value_text(ph_str_text(&r->summary));
     return 0;
 }
@@ -271,9 +271,10 @@ static enum ph_status write_objects(struct ph_doc *doc, const struct ph_graph *g
     if (!r)
         return PH_NO_MEMORY;
     r->graph = graph;
+    uint32_t place = inv->operand_count ? ph_dominators_place(&graph->dominators, id) : 0;
     enum ph_status status = !inv->operand_count ? write_largest(doc, r, inv)
-                            : inv->options.set  ? write_set(doc, r, inv, id)
-                                                : write_below(doc, r, inv, id);
+                            : inv->options.set  ? write_set(doc, r, inv, place)
+                                                : write_below(doc, r, inv, place);
     if (status)
         free_rows(r);
     return status;

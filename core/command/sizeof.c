@@ -40,6 +40,7 @@ static void write_size(struct ph_doc *doc, const struct ph_graph *graph, uint32_
                        struct ph_histogram *deep, const struct ph_invocation *inv)
 {
     struct ph_heap *heap = graph->heap;
+    const uint32_t place = ph_dominators_place(&graph->dominators, id);
     struct ph_str summary = {0};
     ph_heap_summary(heap, id, SUMMARY_CHARS, &summary);
     ph_doc_line(doc, "0x%" PRIx64 "  %s  %s", ph_heap_address(heap, id),
@@ -51,8 +52,8 @@ static void write_size(struct ph_doc *doc, const struct ph_graph *graph, uint32_
     ph_doc_bytes(doc, "allocated", "Allocated", ph_heap_allocated(heap, id));
     ph_doc_bytes(doc, "deep", "Deep", deep->total.bytes);
     ph_doc_count(doc, "deep_objects", "Objects", (int64_t)deep->total.count);
-    ph_doc_bytes(doc, "retained", "Retained", ph_graph_retained(graph, id));
-    ph_doc_count(doc, "retained_objects", NULL, graph->dominators.size[id]);
+    ph_doc_bytes(doc, "retained", "Retained", ph_graph_retained(graph, place));
+    ph_doc_count(doc, "retained_objects", NULL, graph->dominators.size[place]);
     ph_doc_line(doc, "%s", "");
     if (deep->types.count)
         qsort(deep->types.items, deep->types.count, sizeof *deep->types.items, by_bytes);

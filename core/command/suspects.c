@@ -6,7 +6,7 @@
 
 static double share_of(const struct ph_graph *graph, uint64_t bytes)
 {
-    uint64_t all = ph_graph_retained(graph, graph->root);
+    uint64_t all = ph_graph_retained(graph, PH_ROOT_PLACE);
     return all ? (double)bytes / (double)all : 0;
 }
 
@@ -137,7 +137,7 @@ static enum ph_status run_suspects(struct ph_session *s, const struct ph_invocat
         ph_doc_line(doc, "Nothing stands out.");
     ph_doc_line(doc, "%s", "");
     ph_doc_line(doc, "%s in %s objects",
-                ph_format_bytes(bytes, ph_graph_retained(graph, graph->root)),
+                ph_format_bytes(bytes, ph_graph_retained(graph, PH_ROOT_PLACE)),
                 ph_format_count(count, graph->root));
     ph_doc_rows_footer(doc, shown, total, "suspects");
     ph_doc_skipped(doc, graph->heap);

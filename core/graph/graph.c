@@ -2,6 +2,7 @@
 
 #include "base/ahead.h"
 #include "base/checked.h"
+#include "base/parallel.h"
 #include "graph/components.h"
 #include "objects/str.h"
 
@@ -617,7 +618,7 @@ static enum ph_status build(struct builder *b)
         return status;
     graph->out.targets = b->targets.items;
     b->targets.items = NULL;
-    return ph_edges_reverse(&graph->out, b->host, &graph->in);
+    return PH_OK;
 }
 
 static enum ph_status fail(struct ph_error *err, enum ph_status status)
@@ -672,21 +673,21 @@ void ph_graph_destroy(struct ph_graph *graph)
 
 /* ---- retained sizes ---- */
 
-static uint64_t *vast_at(const struct ph_graph *graph, uint32_t node)
+static uint64_t *vast_at(const struct ph_graph *graph, uint32_t place)
 {
     uint32_t at = 0;
-    ph_map_find(&graph->vast, (uint64_t)node + 1, &at);
+    ph_map_find(&graph->vast, (uint64_t)place + 1, &at);
     return &graph->vast_retained.items[at];
 }
 
-uint64_t ph_graph_vast(const struct ph_graph *graph, uint32_t node)
+uint64_t ph_graph_vast(const struct ph_graph *graph, uint32_t place)
 {
-    return *vast_at(graph, node);
+    return *vast_at(graph, place);
 }
 
-static bool add_retained(struct ph_graph *graph, uint32_t node, uint64_t bytes)
+static bool add_retained(struct ph_graph *graph, uint32_t place, uint64_t bytes)
 {
-    uint32_t *retained = &graph->retained[node];
+    uint32_t *retained = &graph->retained[place];
     if (*retained != PH_VAST && bytes < PH_VAST - *retained) {
         *retained += (uint32_t)bytes;
         return true;
@@ -695,60 +696,88 @@ static bool add_retained(struct ph_graph *graph, uint32_t node, uint64_t bytes)
         bytes = ph_add_saturated(bytes, *retained);
         *retained = PH_VAST;
         return ph_array_push(&graph->vast_retained, bytes) &&
-               ph_map_insert(&graph->vast, (uint64_t)node + 1, graph->vast_retained.count - 1);
+               ph_map_insert(&graph->vast, (uint64_t)place + 1, graph->vast_retained.count - 1);
     }
-    uint64_t *vast = vast_at(graph, node);
+    uint64_t *vast = vast_at(graph, place);
     *vast = ph_add_saturated(*vast, bytes);
     return true;
 }
 
-/* Bring in what is known of the nodes before this place, and of those above them. */
-static void fetch_way_up(const struct ph_graph *graph, uint32_t place)
-{
-    const struct ph_dominators *tree = &graph->dominators;
-    if (place <= 2 * PH_AHEAD)
-        return;
-    ph_fetch(&tree->immediate[tree->order[place - 2 * PH_AHEAD]]);
-    ph_fetch(&graph->retained[tree->order[place - 2 * PH_AHEAD]]);
-    ph_fetch(&graph->retained[tree->immediate[tree->order[place - PH_AHEAD]]]);
-}
-
+/* Whoever is above has a lower place: so from the last one on each is complete when its turn comes,
+ * but for its own size. */
 static enum ph_status add_up(struct ph_graph *graph, const struct ph_host *host)
 {
     struct ph_heap *heap = graph->heap;
     const struct ph_dominators *tree = &graph->dominators;
-    for (uint32_t id = 0; id < heap->count; id++) {
-        if (id % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
-            return PH_INTERRUPTED;
-        if (!add_retained(graph, id, ph_heap_sizeof(heap, id)))
-            return PH_NO_MEMORY;
-    }
-    /* Last in the order, and so below all others, first. */
-    for (uint32_t place = tree->reached; place-- > 1;) {
+    graph->retained = ph_calloc(tree->reached, sizeof *graph->retained);
+    if (!graph->retained)
+        return PH_NO_MEMORY;
+    for (uint32_t place = tree->reached; place-- > PH_ROOT_PLACE + 1;) {
         if (place % OBJECTS_A_LOOK == 0 && ph_host_interrupted(host))
             return PH_INTERRUPTED;
-        uint32_t node = tree->order[place];
-        fetch_way_up(graph, place);
-        if (!add_retained(graph, tree->immediate[node], ph_graph_retained(graph, node)))
+        if (place > PH_AHEAD)
+            ph_fetch(&heap->sizes[tree->order[place - PH_AHEAD]]);
+        if (!add_retained(graph, place, ph_heap_sizeof(heap, tree->order[place])) ||
+            !add_retained(graph, tree->above[place], ph_graph_retained(graph, place)))
             return PH_NO_MEMORY;
     }
     return PH_OK;
 }
 
+static enum ph_status reverse(struct ph_graph *graph, const struct ph_host *host)
+{
+    const struct ph_edges edges = {graph->root, graph->out.first, graph->out.targets};
+    return graph->in.first ? PH_OK : ph_edges_reverse(&edges, host, &graph->in);
+}
+
+enum ph_status ph_graph_reverse(struct ph_graph *graph, const struct ph_host *host,
+                                struct ph_error *err)
+{
+    ph_host_progress(host, "following references", 100);
+    enum ph_status status = reverse(graph, host);
+    ph_host_progress(host, NULL, 0);
+    return status ? fail(err, status) : PH_OK;
+}
+
+/* What two workers do at the same time: the sums, and what `why` will need. */
+struct finishing {
+    struct ph_graph *graph;
+    const struct ph_host *host; /* of the first worker */
+    enum ph_status reversed, added;
+    bool stop; /* the first was interrupted */
+};
+
+static bool is_stopped(void *ctx)
+{
+    return __atomic_load_n((bool *)ctx, __ATOMIC_RELAXED);
+}
+
+static void finish(void *ctx, unsigned worker)
+{
+    struct finishing *f = ctx;
+    const struct ph_host stopping = {.ctx = &f->stop, .interrupted = is_stopped};
+    if (worker == 0) {
+        f->reversed = reverse(f->graph, f->host);
+        if (f->reversed)
+            __atomic_store_n(&f->stop, true, __ATOMIC_RELAXED);
+    } else {
+        f->added = add_up(f->graph, &stopping);
+    }
+}
+
 enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *host,
                                 struct ph_error *err)
 {
+    struct finishing f = {.graph = graph, .host = host};
     if (graph->retained)
         return PH_OK;
     ph_host_progress(host, "finding dominators", 0);
-    enum ph_status status =
-        ph_dominators_find(&graph->out, &graph->in, graph->root, host, &graph->dominators);
-    size_t nodes = (size_t)graph->root + 1;
+    enum ph_status status = ph_dominators_find(&graph->out, graph->root, host, &graph->dominators);
     if (!status)
         status = ph_heap_measure(graph->heap, false, host, NULL);
     if (!status) {
-        graph->retained = ph_calloc(nodes, sizeof *graph->retained);
-        status = graph->retained ? add_up(graph, host) : PH_NO_MEMORY;
+        ph_parallel(2, finish, &f);
+        status = f.reversed ? f.reversed : f.added;
     }
     ph_host_progress(host, NULL, 0);
     if (!status)

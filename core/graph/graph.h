@@ -51,15 +51,15 @@ struct ph_graph {
     struct ph_heap *heap; /* borrowed */
     uint32_t root;        /* the node above all roots; equals heap->count */
     struct ph_edges out;  /* edges, each object's in its own order; the root's row is the last */
-    struct ph_edges in;   /* the same, the other way round */
+    struct ph_edges in;   /* after ph_graph_reverse(): those of objects, the other way round */
     PH_ARRAY(struct ph_root_reference) roots; /* by target, ascending */
     uint8_t *states;                    /* by object: see ph_graph_rooted() and ph_graph_alive() */
     PH_ARRAY(struct ph_native) natives; /* by id, ascending */
 
-    /* After ph_graph_measure(); by node. */
-    struct ph_dominators dominators; /* its sizes: how many objects would go with it */
-    uint32_t *retained;              /* see ph_graph_retained() */
-    struct ph_map vast;              /* node + 1 -> place in vast_retained */
+    /* After ph_graph_measure(). */
+    struct ph_dominators dominators; /* of all nodes; its sizes: how many objects would go */
+    uint32_t *retained;              /* by place in the dominators: see ph_graph_retained() */
+    struct ph_map vast;              /* place + 1 -> index in vast_retained */
     PH_ARRAY(uint64_t) vast_retained;
 };
 
@@ -79,14 +79,14 @@ static inline enum ph_alive ph_graph_alive(const struct ph_graph *graph, uint32_
     return (enum ph_alive)(graph->states[id] >> PH_ALIVE_SHIFT);
 }
 
-/* Private: kept for nodes whose bytes do not fit into 32 bits. */
+/* Private: kept where the bytes do not fit into 32 bits. */
 #define PH_VAST UINT32_MAX
-uint64_t ph_graph_vast(const struct ph_graph *graph, uint32_t node);
-/* After ph_graph_measure(): the bytes of sys.getsizeof of what would go with a node, its own
- * included. */
-static inline uint64_t ph_graph_retained(const struct ph_graph *graph, uint32_t node)
+uint64_t ph_graph_vast(const struct ph_graph *graph, uint32_t place);
+/* After ph_graph_measure(): the bytes of sys.getsizeof of what would go with the node in a place of
+ * the dominators, its own included. */
+static inline uint64_t ph_graph_retained(const struct ph_graph *graph, uint32_t place)
 {
-    return graph->retained[node] == PH_VAST ? ph_graph_vast(graph, node) : graph->retained[node];
+    return graph->retained[place] == PH_VAST ? ph_graph_vast(graph, place) : graph->retained[place];
 }
 
 /* Edges, roots and what counts leave unexplained. *out is owned by the caller; heap is borrowed.
@@ -95,7 +95,10 @@ enum ph_status ph_graph_build(struct ph_heap *heap, const struct ph_host *host,
                               struct ph_graph **out, struct ph_error *err) PH_MUST_USE;
 void ph_graph_destroy(struct ph_graph *graph); /* NULL is fine */
 
-/* Dominators and retained sizes, if they are not there yet. */
+/* The edges between objects the other way round, if they are not there yet. */
+enum ph_status ph_graph_reverse(struct ph_graph *graph, const struct ph_host *host,
+                                struct ph_error *err) PH_MUST_USE;
+/* Dominators and retained sizes, if they are not there yet; and the edges the other way round. */
 enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *host,
                                 struct ph_error *err) PH_MUST_USE;
 

@@ -43,33 +43,37 @@ static void measure(struct search *s, uint32_t without, uint64_t *objects, uint6
     }
 }
 
-/* Half of them of those that retain much, half from anywhere. */
+/* The places of some objects: half of those that retain much, half from anywhere. */
 static uint32_t choose(const struct ph_graph *graph, uint32_t i)
 {
-    uint32_t id = (uint32_t)(((uint64_t)i * 2654435761u) % graph->root);
+    uint32_t from = (uint32_t)(((uint64_t)i * 2654435761u) % graph->root);
     for (uint32_t n = 0; i % 2 && n < graph->root; n++) {
-        uint32_t at = (id + n) % graph->root;
-        if (graph->dominators.size[at] > 10)
-            return at;
+        uint32_t place = 1 + (from + n) % graph->root;
+        if (graph->dominators.size[place] > 10)
+            return place;
     }
-    return id;
+    return 1 + from;
 }
 
 static int check(struct ph_graph *graph, uint32_t count)
 {
     struct search s = {graph, malloc(graph->out.node_count + 1u),
                        malloc((graph->out.node_count + 1u) * sizeof(uint32_t))};
-    uint32_t wrong = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    const struct ph_dominators *tree = &graph->dominators;
+    uint32_t wrong = tree->reached != graph->out.node_count;
+    if (wrong)
+        printf("%" PRIu32 " of %" PRIu32 " nodes are reached\n", tree->reached,
+               graph->out.node_count);
+    for (uint32_t i = 0; i < count && !wrong; i++) {
         uint64_t objects, bytes;
-        uint32_t id = choose(graph, i);
+        uint32_t place = choose(graph, i), id = tree->order[place];
         measure(&s, id, &objects, &bytes);
-        if (objects == graph->dominators.size[id] && bytes == ph_graph_retained(graph, id))
+        if (objects == tree->size[place] && bytes == ph_graph_retained(graph, place))
             continue;
         printf("0x%" PRIx64 " %s: retained %" PRIu64 " in %" PRIu32 ", by search %" PRIu64
                " in %" PRIu64 "\n",
                ph_heap_address(graph->heap, id), ph_heap_type(graph->heap, id)->name,
-               ph_graph_retained(graph, id), graph->dominators.size[id], bytes, objects);
+               ph_graph_retained(graph, place), tree->size[place], bytes, objects);
         wrong++;
     }
     if (!wrong)
