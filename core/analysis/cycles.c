@@ -70,7 +70,8 @@ static void choose_candidates(void *ctx, uint32_t first, uint32_t end)
     for (uint32_t id = first; id < end; id++) {
         int64_t count;
         s->candidate[id] = takes_part(s->graph, id, &count);
-        s->outer[id] = s->candidate[id] ? count : 0;
+        if (s->candidate[id])
+            s->outer[id] = count;
     }
 }
 
@@ -189,7 +190,7 @@ static bool make_cycles(struct search *s, const struct ph_components *parts,
     out->members = ph_malloc(((size_t)count + 1) * sizeof *out->members);
     bool ok = next && all && out->members;
     for (uint32_t id = 0; ok && id < count; id++) {
-        if (parts->of[id] != PH_NO_NODE)
+        if (s->candidate[id])
             next[parts->of[id] + 1]++;
     }
     for (uint32_t c = 0; ok && c < parts->count; c++) {
@@ -197,7 +198,7 @@ static bool make_cycles(struct search *s, const struct ph_components *parts,
         all[c].first = next[c];
     }
     for (uint32_t id = 0; ok && id < count; id++) {
-        if (parts->of[id] == PH_NO_NODE)
+        if (!s->candidate[id])
             continue;
         struct ph_cycle *cycle = &all[parts->of[id]];
         uint64_t bytes = ph_heap_sizeof(s->heap, id);

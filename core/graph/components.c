@@ -8,7 +8,7 @@ struct search {
     const struct ph_edges *edges;
     const uint8_t *marks;
     const struct ph_host *host;
-    uint32_t *number; /* order in which nodes were seen, or PH_NO_NODE */
+    uint32_t *number; /* order in which nodes were seen, from 1; 0: not seen */
     uint32_t *low;    /* the least number known to be reached and open */
     uint32_t *next;   /* place of the edge to follow next */
     uint32_t *way;    /* the nodes from where the search began to where it is */
@@ -17,11 +17,13 @@ struct search {
     struct ph_components *out;
 };
 
+/* Most nodes may not be in the part: what is theirs is not touched, and so no memory. */
 static bool allocate(struct search *s)
 {
     size_t nodes = (size_t)s->edges->node_count + 1;
-    uint32_t **const arrays[] = {&s->number, &s->low, &s->next, &s->way, &s->open, &s->out->of};
-    bool ok = true;
+    uint32_t **const arrays[] = {&s->low, &s->next, &s->way, &s->open, &s->out->of};
+    s->number = ph_calloc(nodes, sizeof *s->number);
+    bool ok = s->number;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i] = ph_malloc(nodes * sizeof(uint32_t));
         ok = ok && *arrays[i];
@@ -31,7 +33,8 @@ static bool allocate(struct search *s)
 
 static void enter(struct search *s, uint32_t node)
 {
-    s->number[node] = s->low[node] = s->seen++;
+    s->number[node] = s->low[node] = ++s->seen;
+    s->out->of[node] = PH_NO_NODE;
     s->next[node] = s->edges->first[node];
     s->way[s->way_length++] = node;
     s->open[s->open_count++] = node;
@@ -69,7 +72,7 @@ static bool follow_from(struct search *s, uint32_t start)
         uint32_t target = s->edges->targets[s->next[node]++];
         if (!s->marks[target])
             continue;
-        if (s->number[target] == PH_NO_NODE) {
+        if (!s->number[target]) {
             enter(s, target);
             if (s->seen % NODES_A_LOOK == 0 && ph_host_interrupted(s->host))
                 return false;
@@ -87,10 +90,8 @@ enum ph_status ph_components_find(const struct ph_edges *edges, const uint8_t *m
     *out = (struct ph_components){0};
     enum ph_status status = allocate(&s) ? PH_OK : PH_NO_MEMORY;
     if (!status) {
-        memset(s.number, 0xff, edges->node_count * sizeof *s.number);
-        memset(out->of, 0xff, edges->node_count * sizeof *out->of);
         for (uint32_t n = 0; n < edges->node_count && !status; n++) {
-            if (marks[n] && s.number[n] == PH_NO_NODE && !follow_from(&s, n))
+            if (marks[n] && !s.number[n] && !follow_from(&s, n))
                 status = PH_INTERRUPTED;
         }
     }

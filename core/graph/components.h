@@ -10,7 +10,7 @@
  * edge between two of them leads from the higher number to the lower. */
 struct ph_components {
     uint32_t count;
-    uint32_t *of; /* by node; PH_NO_NODE for nodes that are not in the part */
+    uint32_t *of; /* by node; only of nodes in the part */
 };
 
 /* marks has a byte a node, not 0 where the node is in the part. Tarjan's algorithm, without

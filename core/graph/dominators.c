@@ -104,13 +104,10 @@ static bool allocate(struct search *s)
     return ok;
 }
 
-/* What finding the immediate dominators needed. */
+/* What only finding the immediate dominators needed. */
 static void release_ways(struct search *s)
 {
-    release(&s->number);
     release(&s->parent);
-    release(&s->semi);
-    release(&s->label);
     release(&s->last_cross);
     free(s->crosses);
     s->crosses = NULL;
@@ -297,23 +294,22 @@ static void link_places(struct search *s, const uint32_t *place, struct ph_domin
 
 static bool make_tree(struct search *s, struct ph_dominators *d)
 {
-    const size_t bytes = ((size_t)s->reached + 1) * sizeof(uint32_t);
-    uint32_t *rest = ph_malloc(bytes), *place = ph_malloc(bytes);
+    /* What is no longer needed is memory at hand. */
+    uint32_t *rest = s->semi, *place = s->label;
+    d->size = s->number;
+    s->number = NULL;
     d->reached = s->reached + s->hung_count;
-    const size_t all = ((size_t)d->reached + 1) * sizeof(uint32_t);
-    if (rest && place && (d->size = ph_malloc(all))) {
-        count_dominated(s, rest);
-        if (!s->interrupted) /* else there may be too few places */
-            find_places(s, rest, place, d);
-    }
-    release(&rest);
-    if (d->size && !s->interrupted && (d->order = ph_malloc(all)))
+    const size_t bytes = ((size_t)d->reached + 1) * sizeof(uint32_t);
+    count_dominated(s, rest);
+    if (!s->interrupted) /* else there may be too few places */
+        find_places(s, rest, place, d);
+    release(&s->semi);
+    if (!s->interrupted && (d->order = ph_malloc(bytes)))
         put_in_order(s, place, d);
     release(&s->order);
     release(&s->hung);
-    if (d->order && !s->interrupted && (d->above = ph_malloc(all)))
+    if (d->order && !s->interrupted && (d->above = ph_malloc(bytes)))
         link_places(s, place, d);
-    free(place);
     return d->above && !s->interrupted;
 }
 
@@ -326,10 +322,13 @@ enum ph_status ph_dominators_find(const struct ph_edges *edges, uint32_t root,
     release_ways(&s);
     ok = ok && make_tree(&s, out);
     enum ph_status status = ok ? PH_OK : s.interrupted ? PH_INTERRUPTED : PH_NO_MEMORY;
+    free(s.number);
     free(s.order);
     free(s.hung);
     free(s.hung_from);
     free(s.ancestor);
+    free(s.semi);
+    free(s.label);
     if (status)
         ph_dominators_free(out);
     return status;
