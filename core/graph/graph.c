@@ -32,6 +32,7 @@ struct piece {
     PH_ARRAY(struct doubt) doubts; /* their places are those in `targets` */
     struct interned interned;
     uint32_t own_keys; /* entries of the dict in hand that have their own key as value */
+    uint32_t base;     /* edges of the pieces before it */
     const struct ph_heap *heap;
     bool failed;
 };
@@ -44,6 +45,7 @@ struct builder {
     uint32_t *found; /* by object: references found that are part of its reference count */
     uint8_t *alive;  /* enum ph_alive, by object */
     struct piece *pieces;
+    struct ph_pieces joining;   /* of them */
     PH_ARRAY(uint32_t) targets; /* as in graph->out, NOT_AN_EDGE among them */
     PH_ARRAY(struct doubt) doubts;
     struct interned interned;
@@ -117,29 +119,46 @@ static void count_piece(void *ctx, uint32_t first, uint32_t end)
     ph_array_free(&p->counts);
 }
 
-/* Append a piece's edges to those of the pieces before it. */
-static void join_piece(struct builder *b, uint32_t n)
+/* Put the pieces' edges where they belong, behind those of the pieces before them. */
+static void join_pieces(void *ctx, unsigned worker)
 {
-    struct piece *p = &b->pieces[n];
-    uint32_t base = b->targets.count, id = n * OBJECTS_A_PIECE;
-    uint32_t end = b->heap->count - id < OBJECTS_A_PIECE ? b->heap->count : id + OBJECTS_A_PIECE;
-    for (; id < end; id++)
-        b->graph->out.first[id] += base;
-    memcpy(b->targets.items + base, p->targets.items, p->targets.count * sizeof *p->targets.items);
-    b->targets.count += p->targets.count;
+    struct builder *b = ctx;
+    uint64_t n, end;
+    (void)worker;
+    while (ph_pieces_next(&b->joining, &n, &end)) {
+        struct piece *p = &b->pieces[n];
+        uint32_t id = (uint32_t)n * OBJECTS_A_PIECE;
+        uint32_t last =
+            b->heap->count - id < OBJECTS_A_PIECE ? b->heap->count : id + OBJECTS_A_PIECE;
+        for (; id < last; id++)
+            b->graph->out.first[id] += p->base;
+        if (p->targets.count)
+            memcpy(b->targets.items + p->base, p->targets.items,
+                   p->targets.count * sizeof *p->targets.items);
+        ph_array_free(&p->targets);
+    }
+}
+
+/* Take over what else a piece has found. */
+static void take_piece(struct builder *b, const struct piece *p)
+{
     for (uint32_t i = 0; i < p->doubts.count; i++) {
-        if (!ph_array_push(&b->doubts, ((struct doubt){base + p->doubts.items[i].place, false})))
+        if (!ph_array_push(&b->doubts, ((struct doubt){p->base + p->doubts.items[i].place, false})))
             b->failed = true;
     }
     if (p->interned.keys > b->interned.keys)
         b->interned = p->interned;
 }
 
-static void free_piece(struct piece *p)
+static void free_pieces(struct builder *b, uint32_t count)
 {
-    ph_array_free(&p->targets);
-    ph_array_free(&p->counts);
-    ph_array_free(&p->doubts);
+    for (uint32_t n = 0; b->pieces && n < count; n++) {
+        ph_array_free(&b->pieces[n].targets);
+        ph_array_free(&b->pieces[n].counts);
+        ph_array_free(&b->pieces[n].doubts);
+    }
+    free(b->pieces);
+    ph_give_back();
 }
 
 static enum ph_status find_edges(struct builder *b)
@@ -155,18 +174,19 @@ static enum ph_status find_edges(struct builder *b)
     uint64_t edges = 0;
     b->pieces = ph_calloc(pieces, sizeof *b->pieces);
     enum ph_status status = b->pieces ? ph_heap_share(b->heap, &sharing, b->host) : PH_NO_MEMORY;
-    for (uint32_t n = 0; b->pieces && n < pieces; n++) {
+    for (uint32_t n = 0; !status && n < pieces; n++) {
         b->failed |= b->pieces[n].failed;
+        b->pieces[n].base = (uint32_t)edges;
         edges += b->pieces[n].targets.count;
+        take_piece(b, &b->pieces[n]);
     }
     b->failed |= !status && !ph_array_reserve(&b->targets, edges);
-    for (uint32_t n = 0; b->pieces && n < pieces; n++) {
-        if (!status && !b->failed)
-            join_piece(b, n);
-        free_piece(&b->pieces[n]);
+    if (!status && !b->failed) {
+        b->joining = (struct ph_pieces){.count = pieces, .piece = 1};
+        b->targets.count = (uint32_t)edges;
+        ph_parallel(ph_workers_for(b->heap->count), join_pieces, b);
     }
-    free(b->pieces);
-    ph_give_back();
+    free_pieces(b, pieces);
     b->graph->out.first[b->heap->count] = b->targets.count;
     return status ? status : b->failed ? PH_NO_MEMORY : PH_OK;
 }
