@@ -31,9 +31,7 @@ struct piece {
     PH_ARRAY(uint8_t) counts;      /* by target: it is part of that object's reference count */
     PH_ARRAY(struct doubt) doubts; /* their places are those in `targets` */
     struct interned interned;
-    uint32_t own_keys; /* entries of the dict in hand that have their own key as value */
-    uint32_t base;     /* edges of the pieces before it */
-    const struct ph_heap *heap;
+    uint32_t base; /* edges of the pieces before it */
     bool failed;
 };
 
@@ -70,39 +68,86 @@ static uint64_t count_native(const struct builder *b, uint32_t id)
 
 /* ---- edges ---- */
 
-static void see_reference(void *ctx, ph_addr address, struct ph_label label, unsigned flags)
+/* References that were seen and wait until they are many: to find the targets of all at once takes
+ * far less time. */
+struct finding {
+    const struct builder *b;
+    struct piece *piece;
+    uint32_t id;       /* of the object in hand */
+    uint32_t owner;    /* that of the target found last */
+    uint32_t own_keys; /* its entries that have their own key as value */
+    uint32_t count;    /* of the references that wait */
+    ph_addr addresses[PH_FOUND_AT_ONCE];
+    uint32_t owners[PH_FOUND_AT_ONCE];
+    uint8_t flags[PH_FOUND_AT_ONCE];
+    bool are_own_keys[PH_FOUND_AT_ONCE];
+};
+
+/* All targets of an object are found. */
+static void finish_owner(struct finding *f)
 {
-    struct piece *p = ctx;
-    uint32_t target = holds(flags) ? ph_heap_find(p->heap, address) : PH_NO_OBJECT;
-    if (target == PH_NO_OBJECT)
-        return;
-    p->own_keys += label.kind == PH_LABEL_VALUE && label.arg == address;
-    bool is_stale = flags & PH_REF_STALE;
+    struct interned *interned = &f->piece->interned;
+    /* All entries, a key and a value each. */
+    if (f->own_keys > interned->keys && f->b->graph->out.first[f->owner] <= 2 * f->own_keys + 1)
+        *interned = (struct interned){f->owner, f->own_keys};
+    f->own_keys = 0;
+}
+
+static void add_target(struct finding *f, uint32_t i, uint32_t target)
+{
+    struct piece *p = f->piece;
+    bool is_stale = f->flags[i] & PH_REF_STALE;
+    if (f->owners[i] != f->owner)
+        finish_owner(f);
+    f->owner = f->owners[i];
+    f->own_keys += f->are_own_keys[i];
+    f->b->graph->out.first[f->owner]++;
     if ((is_stale && !ph_array_push(&p->doubts, ((struct doubt){p->targets.count, false}))) ||
         !ph_array_push(&p->targets, target) ||
-        !ph_array_push(&p->counts, !(flags & (PH_REF_STALE | PH_REF_SHARED))))
+        !ph_array_push(&p->counts, !(f->flags[i] & (PH_REF_STALE | PH_REF_SHARED))))
         p->failed = true;
 }
 
-/* The rows of graph->out count from the piece's beginning for now. */
+static void find_targets(struct finding *f)
+{
+    uint32_t targets[PH_FOUND_AT_ONCE];
+    ph_heap_find_all(f->b->heap, f->addresses, f->count, targets);
+    for (uint32_t i = 0; i < f->count; i++) {
+        if (targets[i] != PH_NO_OBJECT)
+            add_target(f, i, targets[i]);
+    }
+    f->count = 0;
+}
+
+static void see_reference(void *ctx, ph_addr address, struct ph_label label, unsigned flags)
+{
+    struct finding *f = ctx;
+    if (!holds(flags))
+        return;
+    if (f->count == PH_FOUND_AT_ONCE)
+        find_targets(f);
+    f->addresses[f->count] = address;
+    f->owners[f->count] = f->id;
+    f->flags[f->count] = (uint8_t)flags;
+    f->are_own_keys[f->count++] = label.kind == PH_LABEL_VALUE && label.arg == address;
+}
+
+/* The rows of graph->out are how many edges each object has, for now. */
 static void find_piece(void *ctx, uint32_t first, uint32_t end)
 {
     struct builder *b = ctx;
     struct piece *p = &b->pieces[first / OBJECTS_A_PIECE];
-    const struct ph_visitor v = {see_reference, p};
-    p->heap = b->heap;
+    struct finding f = {.b = b, .piece = p, .owner = first};
+    const struct ph_visitor v = {see_reference, &f};
+    struct ph_object o;
     p->targets.count = p->counts.count = p->doubts.count = 0;
-    for (uint32_t id = first; id < end && !p->failed; id++) {
-        struct ph_object o;
-        b->graph->out.first[id] = p->targets.count;
-        p->own_keys = 0;
-        if (ph_heap_type(b->heap, id)->has_refs && ph_heap_open(b->heap, id, &o))
+    for (f.id = first; f.id < end && !p->failed; f.id++) {
+        b->graph->out.first[f.id] = 0;
+        if (ph_heap_type(b->heap, f.id)->has_refs && ph_heap_open(b->heap, f.id, &o))
             ph_object_refs(&b->heap->objects, &o, &v);
-        /* All entries, a key and a value each. */
-        if (p->own_keys > p->interned.keys &&
-            p->targets.count - b->graph->out.first[id] <= 2 * p->own_keys + 1)
-            p->interned = (struct interned){id, p->own_keys};
     }
+    find_targets(&f);
+    finish_owner(&f);
 }
 
 static void count_piece(void *ctx, uint32_t first, uint32_t end)
@@ -130,8 +175,11 @@ static void join_pieces(void *ctx, unsigned worker)
         uint32_t id = (uint32_t)n * OBJECTS_A_PIECE;
         uint32_t last =
             b->heap->count - id < OBJECTS_A_PIECE ? b->heap->count : id + OBJECTS_A_PIECE;
-        for (; id < last; id++)
-            b->graph->out.first[id] += p->base;
+        for (uint32_t at = p->base; id < last; id++) {
+            uint32_t edges = b->graph->out.first[id];
+            b->graph->out.first[id] = at;
+            at += edges;
+        }
         if (p->targets.count)
             memcpy(b->targets.items + p->base, p->targets.items,
                    p->targets.count * sizeof *p->targets.items);

@@ -1,5 +1,6 @@
 #include "heap/heap.h"
 
+#include "base/ahead.h"
 #include "base/parallel.h"
 
 enum {
@@ -39,27 +40,55 @@ static uint32_t count_bits(uint64_t bits)
     return (uint32_t)(bits * 0x0101010101010101 >> 56);
 }
 
+static const struct ph_group *group_of(const struct ph_heap *heap, const struct ph_run *run,
+                                       uint32_t slot)
+{
+    return &heap->groups[run->first_group + (slot - run->first_slot) / PH_GROUP_BLOCKS];
+}
+
 static uint32_t find_in_run(const struct ph_heap *heap, const struct ph_run *run, ph_addr address)
 {
     uint32_t slot;
     uint64_t offset;
     if (!ph_run_block(run, address, &slot, &offset))
         return PH_NO_OBJECT;
-    uint32_t block = slot - run->first_slot, bit = block % PH_GROUP_BLOCKS;
-    const struct ph_group *group = &heap->groups[run->first_group + block / PH_GROUP_BLOCKS];
+    uint32_t bit = (slot - run->first_slot) % PH_GROUP_BLOCKS;
+    const struct ph_group *group = group_of(heap, run, slot);
     uint64_t form = (group->forms[0] >> bit & 1) | (group->forms[1] >> bit & 1) << 1;
     if (!(group->objects >> bit & 1) || offset != heap->offsets[form])
         return PH_NO_OBJECT;
     return group->first_id + count_bits(group->objects & (((uint64_t)1 << bit) - 1));
 }
 
-uint32_t ph_heap_find(const struct ph_heap *heap, ph_addr address)
+static uint32_t find(const struct ph_heap *heap, const struct ph_run *run, ph_addr address)
 {
-    const struct ph_run *run = ph_blocks_find(&heap->blocks, address);
     if (run)
         return find_in_run(heap, run, address);
     uint32_t id;
     return ph_map_find(&heap->outside, address, &id) ? id : PH_NO_OBJECT;
+}
+
+uint32_t ph_heap_find(const struct ph_heap *heap, ph_addr address)
+{
+    return find(heap, ph_blocks_find(&heap->blocks, address), address);
+}
+
+void ph_heap_find_all(const struct ph_heap *heap, const ph_addr *addresses, uint32_t count,
+                      uint32_t *ids)
+{
+    const struct ph_run *runs[PH_FOUND_AT_ONCE];
+    uint32_t slot;
+    uint64_t offset;
+    for (uint32_t i = 0; i < count; i++) {
+        runs[i] = ph_blocks_find(&heap->blocks, addresses[i]);
+        ph_fetch(runs[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (runs[i] && ph_run_block(runs[i], addresses[i], &slot, &offset))
+            ph_fetch(group_of(heap, runs[i], slot));
+    }
+    for (uint32_t i = 0; i < count; i++)
+        ids[i] = find(heap, runs[i], addresses[i]);
 }
 
 bool ph_heap_refcount(struct ph_heap *heap, uint32_t id, int64_t *count)

@@ -92,6 +92,10 @@ void ph_heap_destroy(struct ph_heap *heap); /* NULL is fine */
 
 /* The object at exactly this address, or PH_NO_OBJECT. */
 uint32_t ph_heap_find(const struct ph_heap *heap, ph_addr address);
+/* The same for up to PH_FOUND_AT_ONCE addresses, whose waits for memory then are one. */
+enum { PH_FOUND_AT_ONCE = 128 };
+void ph_heap_find_all(const struct ph_heap *heap, const ph_addr *addresses, uint32_t count,
+                      uint32_t *ids);
 
 /* The GC generation of an object with these flags; -1 for one that is on no generation's list. */
 static inline int ph_flags_generation(uint8_t flags)
