@@ -10,7 +10,12 @@
  * many. */
 enum { PH_AHEAD = 12 };
 
-/* A hint: nothing is read that is not there. */
-#define ph_fetch(place) __builtin_prefetch(place)
+/* A hint: nothing is read that is not there. GCC leaves out calls of functions that do nothing but
+ * hint, unless they also have a statement that it does not look into. */
+static inline void ph_fetch(const void *place)
+{
+    __builtin_prefetch(place);
+    __asm__ volatile("");
+}
 
 #endif
