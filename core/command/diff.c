@@ -114,7 +114,7 @@ static enum ph_status open_now(struct ph_session *s, struct answer *a, struct ph
     struct ph_graph *graph = NULL;
     enum ph_status status = a->question.group == PH_GROWTH_BY_HOLDER
                                 ? ph_session_graph(s, true, &graph, err)
-                                : ph_session_heap(s, &a->heap, err);
+                                : ph_session_heap_measured(s, &a->heap, err);
     if (status)
         return status;
     if (graph)

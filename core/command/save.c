@@ -31,7 +31,7 @@ static enum ph_status run_save(struct ph_session *s, const struct ph_invocation 
     const char *path = inv->operands[0].text;
     char count[32], size[32];
     int64_t bytes = -1;
-    enum ph_status status = inv->options.no_holders ? ph_session_heap(s, &heap, err)
+    enum ph_status status = inv->options.no_holders ? ph_session_heap_measured(s, &heap, err)
                                                     : ph_session_graph(s, true, &graph, err);
     if (!status && graph)
         heap = graph->heap;

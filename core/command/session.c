@@ -285,28 +285,41 @@ enum ph_status ph_session_python(struct ph_session *s, struct ph_python **python
     return status;
 }
 
-enum ph_status ph_session_heap_watching(struct ph_session *s, ph_addr address,
-                                        struct ph_heap **heap, struct ph_error *err)
+static enum ph_status build_heap(struct ph_session *s, ph_addr watched, bool measures,
+                                 struct ph_heap **heap, struct ph_error *err)
 {
     struct ph_python *python;
     enum ph_status status = ph_session_python(s, &python, err);
     if (!status && !s->heap)
-        status = ph_heap_build(python, address, s->host, &s->heap, err);
+        status = ph_heap_build(python, watched, measures, s->host, &s->heap, err);
     if (!status)
         *heap = s->heap;
     return status;
 }
 
+enum ph_status ph_session_heap_watching(struct ph_session *s, ph_addr address,
+                                        struct ph_heap **heap, struct ph_error *err)
+{
+    return build_heap(s, address, false, heap, err);
+}
+
 enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap, struct ph_error *err)
 {
-    return ph_session_heap_watching(s, 0, heap, err);
+    return build_heap(s, 0, false, heap, err);
+}
+
+enum ph_status ph_session_heap_measured(struct ph_session *s, struct ph_heap **heap,
+                                        struct ph_error *err)
+{
+    enum ph_status status = build_heap(s, 0, true, heap, err);
+    return status ? status : ph_heap_measure(*heap, true, s->host, err);
 }
 
 enum ph_status ph_session_graph(struct ph_session *s, bool measured, struct ph_graph **graph,
                                 struct ph_error *err)
 {
     struct ph_heap *heap;
-    enum ph_status status = ph_session_heap(s, &heap, err);
+    enum ph_status status = build_heap(s, 0, measured, &heap, err);
     if (!status && !s->graph)
         status = ph_graph_build(heap, s->host, &s->graph, err);
     if (!status && measured)

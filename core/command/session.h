@@ -19,6 +19,9 @@ enum ph_status ph_session_heap(struct ph_session *s, struct ph_heap **heap,
  * ph_referrers_find() is asked next. */
 enum ph_status ph_session_heap_watching(struct ph_session *s, ph_addr address,
                                         struct ph_heap **heap, struct ph_error *err) PH_MUST_USE;
+/* The snapshot with all sizes, and what is allocated for each object (ph_heap_measure()). */
+enum ph_status ph_session_heap_measured(struct ph_session *s, struct ph_heap **heap,
+                                        struct ph_error *err) PH_MUST_USE;
 /* The graph of the snapshot, built if need be; with `measured`, its dominators and retained sizes
  * too. A command that needs it asks for it first, and takes graph->heap for the snapshot: each call
  * of these functions may find that the target has run, and begin anew. */

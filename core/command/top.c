@@ -291,10 +291,7 @@ static enum ph_status run_top(struct ph_session *s, const struct ph_invocation *
         return ph_top_values(s, inv, doc, err);
     enum ph_status status = ph_filter_from_options(&inv->options, &filter, err);
     if (!status)
-        status = ph_session_heap(s, &heap, err);
-    /* All sizes at once, for each object is then looked at once. */
-    if (!status)
-        status = ph_heap_measure(heap, true, ph_session_host(s), err);
+        status = ph_session_heap_measured(s, &heap, err);
     if (!status && (retained || group == GROUP_THREAD))
         status = ph_session_graph(s, retained, &graph, err);
     if (status)

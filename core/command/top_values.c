@@ -120,7 +120,9 @@ enum ph_status ph_top_values(struct ph_session *s, const struct ph_invocation *i
     const char *sort = inv->options.sort ? inv->options.sort : "bytes";
     if (strcmp(sort, "retained") == 0)
         return ph_fail(err, PH_USAGE, "--group-by value has no retained sizes");
-    enum ph_status status = ph_session_heap_filtered(s, &inv->options, &filter, &heap, err);
+    enum ph_status status = ph_filter_from_options(&inv->options, &filter, err);
+    if (!status)
+        status = ph_session_heap_measured(s, &heap, err);
     if (status)
         return status;
     struct answer *a = ph_calloc(1, sizeof *a);

@@ -353,7 +353,7 @@ static int by_address(const void *a, const void *b)
     return x->address < y->address ? -1 : x->address > y->address;
 }
 
-static bool allocate_arrays(struct ph_heap *heap, uint64_t count)
+static bool allocate_arrays(struct ph_heap *heap, uint64_t count, bool measured)
 {
     if (count >= PH_NO_OBJECT)
         return false;
@@ -362,7 +362,12 @@ static bool allocate_arrays(struct ph_heap *heap, uint64_t count)
     heap->distances = ph_malloc(n * sizeof *heap->distances);
     heap->type_ids = ph_malloc(n * sizeof *heap->type_ids);
     heap->flags = ph_malloc(n);
-    return heap->distances && heap->type_ids && heap->flags;
+    if (measured) {
+        heap->sizes = ph_malloc(n * sizeof *heap->sizes);
+        heap->allocations = ph_malloc(n * sizeof *heap->allocations);
+    }
+    return heap->distances && heap->type_ids && heap->flags &&
+           (!measured || (heap->sizes && heap->allocations));
 }
 
 /* An object under collection whose list was not found, where nothing tells a stack pointer: its
@@ -413,6 +418,12 @@ static uint32_t type_id_at(const struct ph_python *python, const struct ph_map *
     return known ? known - 1 : 0;
 }
 
+static void keep_measured(struct ph_heap *heap, uint32_t id, struct ph_measured measured)
+{
+    heap->sizes[id] = measured.size ? measured.size : PH_NOT_MEASURED;
+    heap->allocations[id] = measured.size ? measured.allocated : PH_NOT_MEASURED;
+}
+
 /* Give the objects of some blocks their ids, the first of which is `id`; and the next id. Where the
  * guess was right, none of them needs to be looked at. */
 static uint32_t number_group(const struct numbering *n, const struct ph_run *run, uint32_t first,
@@ -424,6 +435,8 @@ static uint32_t number_group(const struct numbering *n, const struct ph_run *run
     const struct ph_map type_ids = heap->objects.type_ids;
     uint8_t *const cells = heap->blocks.slots.items + run->first_slot;
     const uint16_t *const guesses = n->b->guesses ? n->b->guesses + run->first_slot : NULL;
+    const struct ph_measured *const measured =
+        n->b->measured ? n->b->measured + run->first_slot : NULL;
     const ph_addr start = run->start, block_bytes = run->block_bytes;
     const ph_addr base = heap->bases.items[ph_heap_base(heap, id)].address;
     struct ph_group group = {.first_id = id};
@@ -436,9 +449,12 @@ static uint32_t number_group(const struct numbering *n, const struct ph_run *run
         uint64_t form = ((cell & PH_CELL_FORM) >> PH_CELL_FORM_SHIFT) - 1;
         ph_addr address = start + block * block_bytes + heap->offsets[form];
         uint32_t type_id = guesses && guesses[block] ? guesses[block] - 1u : UINT32_MAX;
-        if (type_id == UINT32_MAX ||
-            heap->objects.types.items[type_id]->header_bytes != n->b->headers[form])
+        bool is_right = type_id != UINT32_MAX &&
+                        heap->objects.types.items[type_id]->header_bytes == n->b->headers[form];
+        if (!is_right)
             type_id = type_id_at(python, &type_ids, address);
+        if (measured)
+            keep_measured(heap, id, is_right ? measured[block] : (struct ph_measured){0});
         if (n->collecting != UINT32_MAX &&
             is_collected(n->b, heap->objects.types.items[type_id], address, flags)) {
             flags |= PH_OBJECT_TRACKED | PH_OBJECT_COLLECTED;
@@ -499,6 +515,8 @@ static bool number_outside(struct ph_heap *heap, const struct ph_outside_object 
     heap->distances[id] = (uint32_t)((o->address - last_base(heap)) / PH_DISTANCE_BYTES);
     heap->type_ids[id] = o->type_id;
     heap->flags[id] = o->flags;
+    if (heap->sizes)
+        keep_measured(heap, id, (struct ph_measured){0});
     return true;
 }
 
@@ -549,7 +567,7 @@ static bool make_arrays(struct ph_builder *b)
         ph_parallel(workers, count_objects, &n);
         if (b->outside.count)
             qsort(b->outside.items, b->outside.count, sizeof *b->outside.items, by_address);
-        ok = allocate_arrays(heap, number_runs(b, n.first));
+        ok = allocate_arrays(heap, number_runs(b, n.first), b->measured);
     }
     if (ok) {
         number_runs(b, n.first);
@@ -660,10 +678,11 @@ static enum ph_status build(struct ph_builder *b, struct ph_error *err)
     return PH_OK;
 }
 
-enum ph_status ph_heap_build(struct ph_python *python, ph_addr watched, const struct ph_host *host,
-                             struct ph_heap **out, struct ph_error *err)
+enum ph_status ph_heap_build(struct ph_python *python, ph_addr watched, bool measures,
+                             const struct ph_host *host, struct ph_heap **out, struct ph_error *err)
 {
-    struct ph_builder b = {.python = python, .host = host, .heap = ph_calloc(1, sizeof *b.heap)};
+    struct ph_builder b = {
+        .python = python, .host = host, .measures = measures, .heap = ph_calloc(1, sizeof *b.heap)};
     if (!b.heap)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     b.heap->watch.target = watched;
@@ -673,6 +692,7 @@ enum ph_status ph_heap_build(struct ph_python *python, ph_addr watched, const st
     ph_array_free(&b.outside);
     ph_array_free(&b.holders);
     free(b.guesses);
+    free(b.measured);
     ph_give_back();
     if (status)
         ph_heap_destroy(b.heap);

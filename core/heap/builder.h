@@ -25,6 +25,11 @@ struct ph_outside_object {
     uint8_t flags;
 };
 
+/* What an object takes, as the heap keeps it; zeros where it was not found out. */
+struct ph_measured {
+    uint16_t size, allocated;
+};
+
 /*
  * While the snapshot is built, a slot's byte says more than its state (enum ph_slot_state), which
  * has the low two bits: in the next two, the form of what lies before the object in the block; of
@@ -64,6 +69,9 @@ struct ph_builder {
     uint64_t bad_references, unreadable_objects; /* as in struct ph_heap */
     bool guessed;                                /* the blocks in use have forms */
     uint16_t *guesses; /* by slot: id + 1 of the type that gave the block its form; 0: unknown */
+    bool measures;     /* sizes are noted on the way */
+    struct ph_measured *measured; /* by slot: of what was guessed or followed; NULL: nothing is */
+    uint64_t buffer_bytes;        /* allocated for the buffers of the object that is followed */
     bool failed, interrupted;
 
     ph_addr followed;            /* the object whose references are being followed */

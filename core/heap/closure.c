@@ -54,8 +54,9 @@ static void claim_buffer(void *ctx, ph_addr start, uint64_t bytes, const char *w
     const struct ph_run *run = ph_blocks_find(&b->heap->blocks, start);
     uint32_t slot;
     uint64_t offset;
-    (void)bytes;
     (void)what;
+    if (b->measured)
+        b->buffer_bytes += run ? run->block_bytes : ph_heap_block_bytes(b->heap, start, bytes);
     if (!run)
         ph_chunks_claim(&b->heap->chunks, b->python, start);
     else if (ph_run_block(run, start, &slot, &offset))
@@ -70,6 +71,20 @@ static void add_new_types(struct ph_builder *b)
         ph_builder_add(b, b->heap->objects.types.items[b->types_added++]->address, 0);
 }
 
+/* Note what an object takes that owns buffers, while its memory and theirs is at hand. */
+static void note_measured(struct ph_builder *b, const struct ph_object *o)
+{
+    const struct ph_run *run = ph_blocks_find(&b->heap->blocks, o->address);
+    uint32_t slot;
+    uint64_t offset;
+    if (!run || !ph_run_block(run, o->address, &slot, &offset))
+        return;
+    b->measured[slot] = (struct ph_measured){
+        .size = ph_heap_measured(ph_object_sizeof(&b->heap->objects, o)),
+        .allocated = ph_heap_measured(run->block_bytes + b->buffer_bytes),
+    };
+}
+
 /* Follow the references of one object, which is known. */
 static void follow_object(struct ph_builder *b, ph_addr address)
 {
@@ -79,7 +94,10 @@ static void follow_object(struct ph_builder *b, ph_addr address)
     b->followed = address;
     if (ph_object_at(&b->heap->objects, address, &o)) {
         ph_object_refs(&b->heap->objects, &o, &v);
+        b->buffer_bytes = 0;
         ph_object_buffers(&b->heap->objects, &o, &claim);
+        if (b->measured && o.type->has_buffers)
+            note_measured(b, &o);
     } else {
         b->unreadable_objects++;
     }

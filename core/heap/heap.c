@@ -263,37 +263,59 @@ enum ph_status ph_heap_share(struct ph_heap *heap, const struct ph_sharing *shar
     return shared.interrupted ? PH_INTERRUPTED : PH_OK;
 }
 
-/* What is to be found in one pass, for each object is fetched once; NULL: it is not. */
+/* What is to be found in one pass, for each object is fetched once; NULL: it is not. The few that
+ * are larger than what can be kept are looked at again whenever somebody asks. */
 struct measuring {
     struct ph_heap *heap;
     uint16_t *sizes, *allocations;
 };
 
-/* The few that are larger are looked at again whenever somebody asks. */
-static uint16_t measured(uint64_t bytes)
+/* False where something was missed, and nothing is kept. */
+static bool measure_object(const struct measuring *m, uint32_t id, const struct ph_run **run)
 {
-    return bytes < PH_NOT_MEASURED ? (uint16_t)bytes : PH_NOT_MEASURED;
+    struct ph_heap *heap = m->heap;
+    const struct ph_type *type = ph_heap_type(heap, id);
+    struct ph_object o = {.address = ph_heap_address(heap, id), .type = type};
+    /* Of many objects nothing needs to be read. */
+    bool is_plain = (heap->flags[id] & PH_OBJECT_IN_BLOCK) && !type->has_buffers;
+    bool here =
+        (type->fixed_size && is_plain) || ph_object_open(&heap->objects, o.address, type, &o);
+    uint64_t size = here && m->sizes ? ph_object_sizeof(&heap->objects, &o) : 0;
+    uint64_t allocated = here && m->allocations ? find_allocated(heap, id, &o, run) : 0;
+    if (ph_target_missed()) {
+        ph_target_miss();
+        return false;
+    }
+    if (m->sizes)
+        m->sizes[id] = ph_heap_measured(size);
+    if (m->allocations)
+        m->allocations[id] = ph_heap_measured(allocated);
+    return true;
 }
 
+/* What was noted before is kept. */
 static void measure(void *ctx, uint32_t first, uint32_t end)
 {
     const struct measuring *m = ctx;
-    struct ph_heap *heap = m->heap;
     const struct ph_run *run = NULL;
     for (uint32_t id = first; id < end; id++) {
-        const struct ph_type *type = ph_heap_type(heap, id);
-        struct ph_object o = {.address = ph_heap_address(heap, id), .type = type};
-        /* Of many objects nothing needs to be read. */
-        bool is_plain = (heap->flags[id] & PH_OBJECT_IN_BLOCK) && !type->has_buffers;
-        bool here =
-            (type->fixed_size && is_plain) || ph_object_open(&heap->objects, o.address, type, &o);
-        if (m->sizes)
-            m->sizes[id] = !here              ? 0
-                           : type->fixed_size ? measured(type->fixed_size)
-                                              : measured(ph_object_sizeof(&heap->objects, &o));
-        if (m->allocations)
-            m->allocations[id] = here ? measured(find_allocated(heap, id, &o, &run)) : 0;
+        bool is_measured = (!m->sizes || m->sizes[id] != PH_NOT_MEASURED) &&
+                           (!m->allocations || m->allocations[id] != PH_NOT_MEASURED);
+        if (!is_measured && !measure_object(m, id, &run))
+            return;
     }
+}
+
+/* Room for what is measured, if there is none yet. */
+static bool make_room(const struct ph_heap *heap, uint16_t **measured)
+{
+    const size_t bytes = (size_t)heap->count * sizeof **measured;
+    if (*measured)
+        return true;
+    *measured = ph_malloc(bytes);
+    if (*measured)
+        memset(*measured, 0xff, bytes);
+    return *measured;
 }
 
 enum ph_status ph_heap_measure(struct ph_heap *heap, bool with_allocated,
@@ -301,24 +323,20 @@ enum ph_status ph_heap_measure(struct ph_heap *heap, bool with_allocated,
 {
     struct measuring m = {.heap = heap};
     const struct ph_sharing sharing = {.piece_ids = MEASURED_AT_ONCE, .work = measure, .ctx = &m};
-    const size_t bytes = (size_t)heap->count * sizeof(uint16_t);
-    bool sizes = !heap->sizes, allocations = with_allocated && !heap->allocations;
+    bool sizes = !heap->has_sizes, allocations = with_allocated && !heap->has_allocations;
     if (!sizes && !allocations)
         return PH_OK;
-    m.sizes = sizes ? ph_malloc(bytes) : NULL;
-    m.allocations = allocations ? ph_malloc(bytes) : NULL;
     enum ph_status status = PH_NO_MEMORY;
-    if ((m.sizes || !sizes) && (m.allocations || !allocations))
+    if ((!sizes || make_room(heap, &heap->sizes)) &&
+        (!allocations || make_room(heap, &heap->allocations))) {
+        m.sizes = sizes ? heap->sizes : NULL;
+        m.allocations = allocations ? heap->allocations : NULL;
         status = ph_heap_share(heap, &sharing, host);
-    if (status) {
-        free(m.sizes);
-        free(m.allocations);
-        return ph_fail(err, status, status == PH_INTERRUPTED ? "interrupted" : "out of memory");
     }
-    if (sizes)
-        heap->sizes = m.sizes;
-    if (allocations)
-        heap->allocations = m.allocations;
+    if (status)
+        return ph_fail(err, status, status == PH_INTERRUPTED ? "interrupted" : "out of memory");
+    heap->has_sizes |= sizes;
+    heap->has_allocations |= allocations;
     return PH_OK;
 }
 

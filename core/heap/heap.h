@@ -72,7 +72,8 @@ struct ph_heap {
     uint8_t *flags;                    /* enum ph_object_flags */
     struct ph_group *groups;           /* by the blocks' numbers of groups */
     uint32_t offsets[PH_HEADER_FORMS]; /* of an object in its block, by form */
-    uint16_t *sizes, *allocations;     /* see ph_heap_measure(); NULL before */
+    uint16_t *sizes, *allocations;     /* by id; NULL before the first is measured */
+    bool has_sizes, has_allocations;   /* see ph_heap_measure() */
     struct ph_leads *leads;            /* by piece of the ids; NULL before they were noted */
     struct ph_watch watch;             /* as the snapshot was built for */
     struct ph_map outside;             /* address -> id of objects outside the blocks */
@@ -84,10 +85,12 @@ struct ph_heap {
     uint64_t unreadable_objects;
 };
 
-/* Build the snapshot. `watched`: an address whose holders are to be noted, or 0. *out is owned by
- * the caller; python is borrowed. host may be NULL. */
-enum ph_status ph_heap_build(struct ph_python *python, ph_addr watched, const struct ph_host *host,
-                             struct ph_heap **out, struct ph_error *err) PH_MUST_USE;
+/* Build the snapshot. `watched`: an address whose holders are to be noted, or 0. `measures`: sizes
+ * will be asked for, so that ph_heap_measure() is to find most of them noted. *out is owned by the
+ * caller; python is borrowed. host may be NULL. */
+enum ph_status ph_heap_build(struct ph_python *python, ph_addr watched, bool measures,
+                             const struct ph_host *host, struct ph_heap **out,
+                             struct ph_error *err) PH_MUST_USE;
 void ph_heap_destroy(struct ph_heap *heap); /* NULL is fine */
 
 /* The object at exactly this address, or PH_NO_OBJECT. */
@@ -138,8 +141,13 @@ void ph_heap_summary(struct ph_heap *heap, uint32_t id, uint64_t max_chars, stru
  * below; with_allocated: also what is allocated for each. Only the first call takes time. */
 enum ph_status ph_heap_measure(struct ph_heap *heap, bool with_allocated,
                                const struct ph_host *host, struct ph_error *err) PH_MUST_USE;
-/* Private: what is not kept, or does not fit into what is kept. */
+/* Private: what is not kept, or does not fit into what is kept; and what is kept of so many bytes.
+ */
 #define PH_NOT_MEASURED UINT16_MAX
+static inline uint16_t ph_heap_measured(uint64_t bytes)
+{
+    return bytes < PH_NOT_MEASURED ? (uint16_t)bytes : PH_NOT_MEASURED;
+}
 uint64_t ph_heap_find_sizeof(struct ph_heap *heap, uint32_t id);
 uint64_t ph_heap_find_allocated(struct ph_heap *heap, uint32_t id);
 /* sys.getsizeof of object id; 0 where unreadable. */

@@ -47,6 +47,17 @@ static uint64_t int_size(struct ph_objects *objects, const struct ph_object *o)
     return start + count * DIGIT_BYTES;
 }
 
+static void int_sizing(const struct ph_layout *L, const struct ph_type *type, struct ph_sizing *out)
+{
+    bool tagged = L->traits.int_digits == PH_INT_DIGITS_TAG;
+    out->bytes = tagged ? (uint32_t)type->basicsize : (uint32_t)L->int_.ob_digit;
+    out->item_bytes = DIGIT_BYTES;
+    out->count_at = (uint32_t)(tagged ? L->int_.lv_tag : L->var.ob_size);
+    out->count_shift = tagged ? TAG_COUNT_SHIFT : 0;
+    out->sign = tagged ? 0 : -1;
+    out->least_count = L->version >= 0x030b0000;
+}
+
 /* Divide the number in place by 10^9 and return the remainder. */
 static uint32_t divide_digits(uint32_t *digits, uint64_t count)
 {
@@ -187,6 +198,7 @@ const struct ph_family ph_family_py2_long = {
 const struct ph_family ph_family_int = {
     .type_names = PH_TYPE_NAMES("int", "bool"),
     .size = int_size,
+    .sizing = int_sizing,
     .content = int_content,
     .summary = int_summary,
 };

@@ -102,6 +102,8 @@ static uint64_t presize_of_type(const struct ph_objects *objects, const struct p
 uint64_t ph_object_sizeof(struct ph_objects *objects, const struct ph_object *o)
 {
     const struct ph_family *family = o->type->family;
+    if (o->type->fixed_size)
+        return o->type->fixed_size;
     uint64_t bytes = family->size ? family->size(objects, o) : ph_size_default(objects, o);
     if (o->type->extension)
         bytes = ph_add_saturated(bytes, ph_extension_counted(objects, o));

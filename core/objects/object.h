@@ -49,6 +49,20 @@ struct ph_member {
     bool after_items; /* the offset leaves the items out, which come first (3.15) */
 };
 
+/* How sys.getsizeof of an instance follows from its first bytes, where these tell it and nothing of
+ * the instance lies elsewhere: so many bytes, and more for each item. Plain numbers, since a choice
+ * for each object would take longer than all of it. All places lie within the type's min_bytes. */
+struct ph_sizing {
+    uint32_t bytes, item_bytes;
+    uint32_t count_at, count_shift; /* of the items: what the word says, less its low bits */
+    uint32_t least_count;
+    int64_t sign; /* -1: the word's sign says something else; 0: it has none */
+    uint32_t state_at, state_mask, state; /* true only where these bits are so; 1 of none: never */
+    uint32_t null_at;                     /* and where this word has none of these bits */
+    uint64_t null_mask;
+};
+#define PH_SIZING_NEVER ((struct ph_sizing){.state = 1})
+
 /* A type object of the target, read once. */
 struct ph_type {
     ph_addr address;
@@ -80,6 +94,7 @@ struct ph_type {
     bool has_buffers;    /* they may own memory outside of themselves */
     uint32_t presize;    /* what sys.getsizeof adds to __sizeof__(), but see there for types */
     uint64_t fixed_size; /* sys.getsizeof of each instance; 0: it depends on the instance */
+    struct ph_sizing sizing;
 };
 
 /* The type table of one target. */
@@ -177,6 +192,19 @@ bool ph_object_refcount(const struct ph_objects *objects, const struct ph_object
 /* sys.getsizeof(o) as the default implementation and the types' own C __sizeof__ give it, in bytes.
  * Never more than what the target could hold: nonsense lengths are clamped to the base size. */
 uint64_t ph_object_sizeof(struct ph_objects *objects, const struct ph_object *o);
+
+/* The same by its type's sizing, given its bytes; UINT64_MAX where they do not tell it. */
+static inline uint64_t ph_sizing_find(const struct ph_sizing *s, const struct ph_python *python,
+                                      const uint8_t *at)
+{
+    const int64_t n = ph_load_ssize(python, at + s->count_at), sign = n >> 63 & s->sign;
+    uint64_t count = (uint64_t)((n ^ sign) - sign) >> s->count_shift;
+    count = count < s->least_count ? s->least_count : count;
+    const bool is_state = (ph_load_u32(python, at + s->state_at) & s->state_mask) == s->state;
+    const bool is_null = !(ph_load_ptr(python, at + s->null_at) & s->null_mask);
+    const bool is_told = is_state & is_null & (count <= UINT32_MAX);
+    return is_told ? s->bytes + count * s->item_bytes : UINT64_MAX;
+}
 
 /* Bytes of the object itself from its address on, without buffers elsewhere: what its memory block
  * must hold. */
@@ -370,6 +398,10 @@ struct ph_family {
     /* __sizeof__() without what sys.getsizeof adds for the collector; NULL: basicsize + |ob_size| *
      * itemsize. */
     uint64_t (*size)(struct ph_objects *objects, const struct ph_object *o);
+    /* Fill in how size() follows from the first bytes of an object that owns no buffers; what
+     * sys.getsizeof adds comes on top. NULL: it does not, unless there is neither. */
+    void (*sizing)(const struct ph_layout *layout, const struct ph_type *type,
+                   struct ph_sizing *out);
     /* Further references within the part that the family describes; NULL: none. */
     void (*refs)(struct ph_objects *objects, const struct ph_object *o, const struct ph_visitor *v);
     /* What the object's own block must hold; NULL: size() less the buffers. */

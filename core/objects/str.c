@@ -287,6 +287,22 @@ static bool is_in_one_piece(const struct ph_objects *objects, const struct ph_ob
            (L->traits.str == PH_STR_NO_WSTR || !ph_object_ptr(objects, o, L->ascii.wstr));
 }
 
+/* Of one that is so; its last item is a NUL. */
+static void str_sizing(const struct ph_layout *L, const struct ph_type *type, struct ph_sizing *out)
+{
+    (void)type;
+    out->bytes = (uint32_t)L->ascii.size + 1;
+    out->item_bytes = 1;
+    out->count_at = (uint32_t)L->ascii.length;
+    out->state_at = (uint32_t)L->ascii.state;
+    out->state = STATE_COMPACT | STATE_ASCII | 1 << STATE_KIND_SHIFT;
+    out->state_mask = STATE_COMPACT | STATE_ASCII | STATE_KIND_MASK << STATE_KIND_SHIFT;
+    if (L->traits.str != PH_STR_NO_WSTR) {
+        out->null_at = (uint32_t)L->ascii.wstr;
+        out->null_mask = UINT64_MAX;
+    }
+}
+
 static void str_buffers(struct ph_objects *objects, const struct ph_object *o,
                         const struct ph_buffer_visitor *v)
 {
@@ -409,6 +425,7 @@ const struct ph_family ph_family_str = {
     .struct_size = PH_STRUCT_OF(ascii),
     .short_form = PH_STRUCT_OF(ascii),
     .size = str_size,
+    .sizing = str_sizing,
     .buffers = str_buffers,
     .content = str_content,
     .summary = str_summary,

@@ -282,6 +282,45 @@ static uint32_t header_bytes(const struct ph_python *python, uint64_t flags)
     return bytes + ph_managed_header_bytes(python, flags);
 }
 
+/* Whether instances may own values beside what their family says. */
+static bool may_have_outer_values(const struct ph_python *python, const struct ph_type *type)
+{
+    return type->is_heap && python->layout.traits.dict_values == PH_DICT_VALUES_PREFIXED &&
+           ph_managed_header_bytes(python, type->flags);
+}
+
+/* ph_size_default() */
+static void default_sizing(const struct ph_layout *L, const struct ph_type *type,
+                           struct ph_sizing *out)
+{
+    out->bytes = (uint32_t)type->basicsize;
+    out->item_bytes = (uint32_t)type->itemsize;
+    out->sign = -1;
+    if (type->itemsize)
+        out->count_at = (uint32_t)L->var.ob_size;
+    else
+        out->count_shift = 63; /* whatever stands there is no count */
+}
+
+static struct ph_sizing find_sizing(const struct ph_python *python, const struct ph_type *type)
+{
+    const struct ph_layout *L = &python->layout;
+    const struct ph_family *family = type->family;
+    struct ph_sizing sizing = {0};
+    bool has_words = type->min_bytes >= (uint64_t)L->var.size || (!family->size && !type->itemsize);
+    if (type->extension || (type->flags & PH_TPFLAGS_TYPE_SUBCLASS) || !has_words ||
+        may_have_outer_values(python, type))
+        return PH_SIZING_NEVER;
+    if (family->sizing)
+        family->sizing(L, type, &sizing);
+    else if (family->size || family->buffers)
+        return PH_SIZING_NEVER;
+    else
+        default_sizing(L, type, &sizing);
+    sizing.bytes += type->presize;
+    return sizing;
+}
+
 /* What is asked of each instance, in one place for all. */
 static void note_what_instances_have(const struct ph_python *python, struct ph_type *type)
 {
@@ -289,15 +328,14 @@ static void note_what_instances_have(const struct ph_python *python, struct ph_t
     uint32_t managed = ph_managed_header_bytes(python, type->flags);
     type->has_refs = type->is_heap || type->family->fields || type->family->refs ||
                      type->described != type->body;
-    type->has_buffers =
-        type->family->buffers ||
-        (type->is_heap && L->traits.dict_values == PH_DICT_VALUES_PREFIXED && managed);
+    type->has_buffers = type->family->buffers || may_have_outer_values(python, type);
     /* Python/sysmodule.c: _PySys_GetSizeOf */
     type->presize = (type->is_gc ? ph_python_gc_header_bytes(python) : 0) +
                     (L->traits.presize == PH_PRESIZE_GC_OBJECT ? 0 : managed);
     bool is_fixed = !type->family->size && !type->itemsize && !type->extension &&
                     !(type->flags & PH_TPFLAGS_TYPE_SUBCLASS);
     type->fixed_size = is_fixed ? type->basicsize + type->presize : 0;
+    type->sizing = find_sizing(python, type);
 }
 
 /* Only the static type itself makes short forms, never a subclass. */

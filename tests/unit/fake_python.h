@@ -169,7 +169,7 @@ static void check_heap(struct ph_python *python)
 {
     struct ph_heap *heap;
     struct ph_error err;
-    assert_int_equal(ph_heap_build(python, 0, NULL, &heap, &err), PH_OK);
+    assert_int_equal(ph_heap_build(python, 0, false, NULL, &heap, &err), PH_OK);
     assert_int_equal(scope_of(heap, OLD_TUPLE), PH_OBJECT_TRACKED | PH_OBJECT_REACHABLE);
     assert_int_equal(scope_of(heap, YOUNG_TUPLE), PH_OBJECT_TRACKED | PH_OBJECT_REACHABLE);
     assert_int_equal(scope_of(heap, HELD_TUPLE), PH_OBJECT_REACHABLE);

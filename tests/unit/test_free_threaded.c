@@ -312,7 +312,7 @@ static void check_heap(struct ph_python *python)
 {
     struct ph_heap *heap;
     struct ph_error err;
-    assert_int_equal(ph_heap_build(python, 0, NULL, &heap, &err), PH_OK);
+    assert_int_equal(ph_heap_build(python, 0, false, NULL, &heap, &err), PH_OK);
     for (int i = HOLDER; i <= MERGED; i++)
         check_tracked(heap, tuple_at(i), "tuple", 0);
     check_tracked(heap, tuple_at(FROZEN), "tuple", PH_GEN_PERMANENT);

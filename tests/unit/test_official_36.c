@@ -25,7 +25,7 @@ static void test_collection_shows_in_headers(void **state)
     links_of(LEAKED_TUPLE)->refs = 3 * 2;
     struct fake_view view = open_child();
     assert_false(view.python->interpreters.items[0].gc.collecting);
-    assert_int_equal(ph_heap_build(view.python, 0, NULL, &heap, &err), PH_OK);
+    assert_int_equal(ph_heap_build(view.python, 0, false, NULL, &heap, &err), PH_OK);
     assert_int_equal(scope_of(heap, LEAKED_TUPLE), PH_OBJECT_TRACKED);
     assert_int_equal(scope_of(heap, HELD_TUPLE), PH_OBJECT_REACHABLE);
     assert_true(view.python->interpreters.items[0].gc.collecting);
@@ -58,7 +58,7 @@ static void test_version_from_sys(void **state)
     struct ph_error err;
     struct fake_view view = open_child();
     assert_string_equal(view.python->version, "3.6");
-    assert_int_equal(ph_heap_build(view.python, 0, NULL, &heap, &err), PH_OK);
+    assert_int_equal(ph_heap_build(view.python, 0, false, NULL, &heap, &err), PH_OK);
     assert_string_equal(view.python->version, "3.6.5");
     ph_heap_destroy(heap);
     close_child(&view);
