@@ -222,7 +222,7 @@ static bool go_to(const struct walks *all, struct walk *w, uint32_t place)
 static bool walk(const struct walks *all, struct walk *w, uint32_t place, uint32_t end)
 {
     const struct ph_dominators *tree = &all->graph->dominators;
-    bool ok = w->open && w->sums && go_to(all, w, place);
+    bool ok = w->open && w->sums && (place == end || go_to(all, w, place));
     for (; ok && place < end; place++) {
         if (place + PH_AHEAD < end)
             ph_fetch(&all->graph->heap->type_ids[tree->order[place + PH_AHEAD]]);
