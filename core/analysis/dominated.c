@@ -147,23 +147,22 @@ struct step {
     uint32_t end; /* the place behind all that it dominates */
 };
 
-/* What the walks through the parts of the dominator tree share. */
-struct walks {
-    const struct ph_graph *graph;
-    const uint8_t *accepted; /* by object; NULL: all are */
-    const uint32_t *groups;  /* by type, or NULL */
-    size_t group_count;
-    uint32_t parts;
-    struct walk *walks; /* one a part */
-    struct ph_pieces pieces;
-};
-
 /* A walk through a part of the dominator tree, a row of places. */
 struct walk {
     uint32_t *open; /* by group: how many of its instances are on the way */
     uint64_t *sums;
     PH_ARRAY(struct step) way;
     bool ok;
+};
+
+/* Walks through all of it. */
+struct walks {
+    const struct ph_graph *graph;
+    const uint8_t *accepted; /* by object; NULL: all are */
+    const uint32_t *groups;  /* by type, or NULL */
+    size_t group_count;
+    unsigned workers;
+    struct walk by_worker[PH_MOST_WORKERS]; /* parts alike in length */
 };
 
 static bool is_accepted(const struct walks *all, uint32_t id)
@@ -232,21 +231,22 @@ static bool walk(const struct walks *all, struct walk *w, uint32_t place, uint32
     return ok;
 }
 
-static void walk_parts(void *ctx, unsigned worker)
+/* Where the part of a worker begins. */
+static uint32_t first_place(const struct walks *all, unsigned worker)
+{
+    const uint64_t places = all->graph->dominators.reached - (PH_ROOT_PLACE + 1);
+    return (uint32_t)(PH_ROOT_PLACE + 1 + places * worker / all->workers);
+}
+
+static void walk_part(void *ctx, unsigned worker)
 {
     struct walks *all = ctx;
-    uint64_t part, end;
-    (void)worker;
-    while (ph_pieces_next(&all->pieces, &part, &end)) {
-        const uint64_t places = all->graph->dominators.reached - 1;
-        struct walk *w = &all->walks[part];
-        w->open = ph_calloc(all->group_count, sizeof *w->open);
-        w->sums = ph_calloc(all->group_count, sizeof *w->sums);
-        w->ok = walk(all, w, (uint32_t)(1 + places * part / all->parts),
-                     (uint32_t)(1 + places * end / all->parts));
-        free(w->open);
-        ph_array_free(&w->way);
-    }
+    struct walk *w = &all->by_worker[worker];
+    w->open = ph_calloc(all->group_count, sizeof *w->open);
+    w->sums = ph_calloc(all->group_count, sizeof *w->sums);
+    w->ok = walk(all, w, first_place(all, worker), first_place(all, worker + 1));
+    free(w->open);
+    ph_array_free(&w->way);
 }
 
 /* All parts' sums together; NULL if one has none. */
@@ -254,8 +254,8 @@ static uint64_t *join_walks(struct walks *all)
 {
     uint64_t *sums = ph_calloc(all->group_count, sizeof *sums);
     bool ok = sums;
-    for (uint32_t part = 0; part < all->parts; part++) {
-        struct walk *w = &all->walks[part];
+    for (unsigned worker = 0; worker < all->workers; worker++) {
+        struct walk *w = &all->by_worker[worker];
         ok = ok && w->ok;
         for (size_t group = 0; ok && group < all->group_count; group++)
             sums[group] = ph_add_saturated(sums[group], w->sums[group]);
@@ -288,19 +288,16 @@ uint64_t *ph_retained_by_type(const struct ph_graph *graph, const struct ph_filt
 {
     bool takes_all = ph_filter_takes_all(filter);
     uint8_t *accepted = takes_all ? NULL : find_accepted(graph->heap, filter);
-    struct walk walks[PH_MOST_WORKERS] = {0};
     struct walks all = {
         .graph = graph,
         .accepted = accepted,
         .groups = groups,
         .group_count = graph->heap->objects.types.count + 1u,
-        .parts = ph_workers_for(graph->dominators.reached),
-        .walks = walks,
+        .workers = ph_workers_for(graph->dominators.reached),
     };
-    all.pieces = (struct ph_pieces){.count = all.parts, .piece = 1};
     if (!takes_all && !accepted)
         return NULL;
-    ph_parallel(all.parts, walk_parts, &all);
+    ph_parallel(all.workers, walk_part, &all);
     free(accepted);
     return join_walks(&all);
 }

@@ -271,7 +271,8 @@ static enum ph_status write_objects(struct ph_doc *doc, const struct ph_graph *g
     if (!r)
         return PH_NO_MEMORY;
     r->graph = graph;
-    uint32_t place = inv->operand_count ? ph_dominators_place(&graph->dominators, id) : 0;
+    uint32_t place =
+        inv->operand_count ? ph_dominators_place(&graph->dominators, id) : PH_ROOT_PLACE;
     enum ph_status status = !inv->operand_count ? write_largest(doc, r, inv)
                             : inv->options.set  ? write_set(doc, r, inv, place)
                                                 : write_below(doc, r, inv, place);

@@ -857,13 +857,6 @@ enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *ho
 
 /* ---- questions ---- */
 
-uint64_t ph_graph_native(const struct ph_graph *graph, uint32_t id)
-{
-    uint32_t at = ph_array_lower_bound(&graph->natives, id);
-    bool found = at < graph->natives.count && graph->natives.items[at].id == id;
-    return found ? graph->natives.items[at].references : 0;
-}
-
 uint32_t ph_graph_first_root(const struct ph_graph *graph, uint32_t id)
 {
     return ph_array_lower_bound(&graph->roots, id);

@@ -102,9 +102,6 @@ enum ph_status ph_graph_reverse(struct ph_graph *graph, const struct ph_host *ho
 enum ph_status ph_graph_measure(struct ph_graph *graph, const struct ph_host *host,
                                 struct ph_error *err) PH_MUST_USE;
 
-/* References that the object's count shows and that were not found: native code's. 0 where the
- * object is immortal. */
-uint64_t ph_graph_native(const struct ph_graph *graph, uint32_t id);
 /* The place in graph->roots where those of object id begin, if it has any. */
 uint32_t ph_graph_first_root(const struct ph_graph *graph, uint32_t id);
 /* The name of the first strong reference of `source` to `target`; false where there is none. */
