@@ -11,23 +11,35 @@ struct search {
     struct ph_heap *heap;
     const struct ph_host *host;
     struct piece *pieces;
+    uint32_t piece_count;
     int64_t *outer;     /* by object: references that do not come from objects of the collection, if
                            more than 0 */
-    uint8_t *candidate; /* 1: taken part in the collection, and not known to be reachable */
+    uint8_t *candidate; /* 1: takes part in the collection, and is not known to be reachable */
+    struct ph_nodes garbage; /* the candidates that are left, ascending */
     struct ph_nodes pending;
+};
+
+/* Some objects of the heap. Few of them take part, if any, so that what comes after the choice goes
+ * by lists. */
+struct piece {
+    const struct search *search;
+    struct ph_nodes chosen; /* ids of those that take part, ascending */
+    uint32_t source;
+    struct ph_nodes targets; /* of their references that their types' traverse functions visit */
+    uint32_t native_objects; /* as in struct ph_cycles */
+    uint64_t native_bytes;
+    bool failed;
 };
 
 /* ---- what the collector would find ---- */
 
 /* All generations but the permanent one. Immortal objects are never garbage; nor is what a root
  * leads to, for somewhere on the way a reference comes from outside the collection. */
-static bool takes_part(const struct ph_graph *graph, uint32_t id, int64_t *count)
+static bool takes_part(struct ph_heap *heap, uint32_t id, int64_t *count)
 {
-    struct ph_heap *heap = graph->heap;
     uint8_t flags = heap->flags[id];
-    return ph_graph_alive(graph, id) == PH_ALIVE_NOT && (flags & PH_OBJECT_TRACKED) &&
-           ph_flags_generation(flags) != PH_GEN_PERMANENT && ph_heap_refcount(heap, id, count) &&
-           *count > 0;
+    return (flags & PH_OBJECT_TRACKED) && ph_flags_generation(flags) != PH_GEN_PERMANENT &&
+           ph_heap_refcount(heap, id, count) && *count > 0;
 }
 
 /* Whether the traverse function of the source's type visits what it refers to. A type's does not
@@ -46,14 +58,6 @@ static bool is_traversed(const struct search *s, uint32_t source, uint32_t targe
            type->address != ph_heap_address(s->heap, target) || strcmp(name, "__class__") != 0;
 }
 
-/* The references of some objects of the collection that their types' traverse functions visit. */
-struct piece {
-    const struct search *search;
-    uint32_t source;
-    struct ph_nodes targets;
-    bool failed;
-};
-
 static void see_edge(void *ctx, uint32_t target, struct ph_label label, unsigned flags)
 {
     struct piece *p = ctx;
@@ -64,31 +68,43 @@ static void see_edge(void *ctx, uint32_t target, struct ph_label label, unsigned
         p->failed = true;
 }
 
-static void choose_candidates(void *ctx, uint32_t first, uint32_t end)
+static void choose(void *ctx, uint32_t first, uint32_t end)
 {
     struct search *s = ctx;
+    struct ph_heap *heap = s->heap;
+    struct piece *p = &s->pieces[first / OBJECTS_A_PIECE];
+    p->search = s;
+    for (uint32_t i = 0; i < p->chosen.count; i++)
+        s->candidate[p->chosen.items[i]] = 0;
+    p->chosen.count = p->native_objects = 0;
+    p->native_bytes = 0;
     for (uint32_t id = first; id < end; id++) {
         int64_t count;
-        s->candidate[id] = takes_part(s->graph, id, &count);
-        if (s->candidate[id])
+        enum ph_alive alive = ph_graph_alive(s->graph, id);
+        if (alive == PH_ALIVE_NOT && takes_part(heap, id, &count)) {
+            s->candidate[id] = 1;
             s->outer[id] = count;
+            p->failed |= !ph_array_push(&p->chosen, id);
+        } else if (alive == PH_ALIVE_NATIVE && heap->flags[id] & PH_OBJECT_TRACKED) {
+            p->native_objects++;
+            p->native_bytes = ph_add_saturated(p->native_bytes, ph_heap_sizeof(heap, id));
+        }
     }
 }
 
-static void visit_piece(void *ctx, uint32_t first, uint32_t end)
+static void visit(void *ctx, uint32_t first, uint32_t end)
 {
     struct search *s = ctx;
     struct piece *p = &s->pieces[first / OBJECTS_A_PIECE];
-    p->search = s;
+    (void)end;
     p->targets.count = 0;
-    for (uint32_t id = first; id < end; id++) {
-        p->source = id;
-        if (s->candidate[id])
-            ph_heap_edges(s->heap, id, see_edge, p);
+    for (uint32_t i = 0; i < p->chosen.count; i++) {
+        p->source = p->chosen.items[i];
+        ph_heap_edges(s->heap, p->source, see_edge, p);
     }
 }
 
-static void subtract_piece(void *ctx, uint32_t first, uint32_t end)
+static void subtract(void *ctx, uint32_t first, uint32_t end)
 {
     struct search *s = ctx;
     struct piece *p = &s->pieces[first / OBJECTS_A_PIECE];
@@ -100,40 +116,50 @@ static void subtract_piece(void *ctx, uint32_t first, uint32_t end)
 
 static enum ph_status subtract_inner(struct search *s)
 {
-    const struct ph_sharing choice = {
-        .piece_ids = OBJECTS_A_PIECE, .work = choose_candidates, .ctx = s};
+    const struct ph_sharing choice = {.piece_ids = OBJECTS_A_PIECE, .work = choose, .ctx = s};
     const struct ph_sharing visits = {
         .piece_ids = OBJECTS_A_PIECE,
         .phase = "looking for cycles",
-        .work = visit_piece,
-        .finish = subtract_piece,
+        .work = visit,
+        .finish = subtract,
         .ctx = s,
     };
-    uint32_t pieces = s->heap->count / OBJECTS_A_PIECE + 1;
-    s->pieces = ph_calloc(pieces, sizeof *s->pieces);
-    enum ph_status status = s->pieces ? ph_heap_share(s->heap, &choice, s->host) : PH_NO_MEMORY;
+    enum ph_status status = ph_heap_share(s->heap, &choice, s->host);
     if (!status)
         status = ph_heap_share(s->heap, &visits, s->host);
     bool failed = false;
-    for (uint32_t i = 0; s->pieces && i < pieces; i++) {
+    for (uint32_t i = 0; i < s->piece_count; i++)
         failed |= s->pieces[i].failed;
-        ph_array_free(&s->pieces[i].targets);
-    }
-    free(s->pieces);
     return status ? status : failed ? PH_NO_MEMORY : PH_OK;
 }
 
 /* What is referred to from outside is reachable, and all that it leads to. */
 static enum ph_status drop_reachable(struct search *s)
 {
-    for (uint32_t id = 0; id < s->heap->count; id++) {
-        if (!s->candidate[id] || s->outer[id] <= 0)
-            continue;
-        s->candidate[id] = 0;
-        if (!ph_array_push(&s->pending, id))
-            return PH_NO_MEMORY;
+    for (uint32_t i = 0; i < s->piece_count; i++) {
+        const struct ph_nodes *chosen = &s->pieces[i].chosen;
+        for (uint32_t k = 0; k < chosen->count; k++) {
+            uint32_t id = chosen->items[k];
+            if (s->outer[id] <= 0)
+                continue;
+            s->candidate[id] = 0;
+            if (!ph_array_push(&s->pending, id))
+                return PH_NO_MEMORY;
+        }
     }
     return ph_edges_reach(&s->graph->out, &s->pending, s->candidate, 1, 0, s->host);
+}
+
+static enum ph_status list_garbage(struct search *s)
+{
+    for (uint32_t i = 0; i < s->piece_count; i++) {
+        const struct ph_nodes *chosen = &s->pieces[i].chosen;
+        for (uint32_t k = 0; k < chosen->count; k++) {
+            if (s->candidate[chosen->items[k]] && !ph_array_push(&s->garbage, chosen->items[k]))
+                return PH_NO_MEMORY;
+        }
+    }
+    return PH_OK;
 }
 
 /* ---- cycles ---- */
@@ -152,10 +178,10 @@ static bool refers_to_itself(const struct ph_edges *out, uint32_t id)
 static uint8_t *find_finalizers(struct search *s)
 {
     uint8_t *known = ph_calloc(s->heap->objects.types.count + 1u, 1);
-    for (uint32_t id = 0; known && id < s->heap->count; id++) {
-        const struct ph_type *type = ph_heap_type(s->heap, id);
+    for (uint32_t i = 0; known && i < s->garbage.count; i++) {
+        const struct ph_type *type = ph_heap_type(s->heap, s->garbage.items[i]);
         const struct ph_type *definer;
-        if (s->candidate[id] && !known[type->id])
+        if (!known[type->id])
             known[type->id] = ph_type_lookup(&s->heap->objects, type, "__del__", &definer) ? 2 : 1;
     }
     return known;
@@ -184,22 +210,19 @@ static int by_size(const void *a, const void *b)
 static bool make_cycles(struct search *s, const struct ph_components *parts,
                         const uint8_t *finalizers, struct ph_cycles *out)
 {
-    uint32_t count = s->heap->count;
+    const struct ph_nodes *garbage = &s->garbage;
     uint32_t *next = ph_calloc((size_t)parts->count + 2, sizeof *next);
     struct ph_cycle *all = ph_calloc((size_t)parts->count + 1, sizeof *all);
-    out->members = ph_malloc(((size_t)count + 1) * sizeof *out->members);
+    out->members = ph_malloc(((size_t)garbage->count + 1) * sizeof *out->members);
     bool ok = next && all && out->members;
-    for (uint32_t id = 0; ok && id < count; id++) {
-        if (s->candidate[id])
-            next[parts->of[id] + 1]++;
-    }
+    for (uint32_t i = 0; ok && i < garbage->count; i++)
+        next[parts->of[garbage->items[i]] + 1]++;
     for (uint32_t c = 0; ok && c < parts->count; c++) {
         next[c + 1] += next[c];
         all[c].first = next[c];
     }
-    for (uint32_t id = 0; ok && id < count; id++) {
-        if (!s->candidate[id])
-            continue;
+    for (uint32_t i = 0; ok && i < garbage->count; i++) {
+        uint32_t id = garbage->items[i];
         struct ph_cycle *cycle = &all[parts->of[id]];
         uint64_t bytes = ph_heap_sizeof(s->heap, id);
         bool finalizer = finalizers[s->heap->type_ids[id]] == 2, weak = has_weak_references(s, id);
@@ -237,15 +260,11 @@ static void count_uncollectable(struct search *s, struct ph_cycles *out)
     }
 }
 
-/* Of tracked objects, those that nothing reaches but what native code holds. */
-static void count_native(struct search *s, struct ph_cycles *out)
+static void count_native(const struct search *s, struct ph_cycles *out)
 {
-    for (uint32_t id = 0; id < s->heap->count; id++) {
-        if (ph_graph_alive(s->graph, id) != PH_ALIVE_NATIVE ||
-            !(s->heap->flags[id] & PH_OBJECT_TRACKED))
-            continue;
-        out->native_objects++;
-        out->native_bytes = ph_add_saturated(out->native_bytes, ph_heap_sizeof(s->heap, id));
+    for (uint32_t i = 0; i < s->piece_count; i++) {
+        out->native_objects += s->pieces[i].native_objects;
+        out->native_bytes = ph_add_saturated(out->native_bytes, s->pieces[i].native_bytes);
     }
 }
 
@@ -256,11 +275,17 @@ static enum ph_status find(struct search *s, struct ph_cycles *out)
     struct ph_components parts = {0};
     uint8_t *finalizers = NULL;
     size_t count = (size_t)s->heap->count + 2;
+    s->piece_count = s->heap->count / OBJECTS_A_PIECE + 1;
+    s->pieces = ph_calloc(s->piece_count, sizeof *s->pieces);
     s->outer = ph_calloc(count, sizeof *s->outer);
     s->candidate = ph_calloc(count, 1);
-    enum ph_status status = s->outer && s->candidate ? subtract_inner(s) : PH_NO_MEMORY;
+    if (!s->pieces || !s->outer || !s->candidate)
+        return PH_NO_MEMORY;
+    enum ph_status status = subtract_inner(s);
     if (!status)
         status = drop_reachable(s);
+    if (!status)
+        status = list_garbage(s);
     if (!status)
         status = (finalizers = find_finalizers(s)) ? PH_OK : PH_NO_MEMORY;
     if (!status)
@@ -274,15 +299,26 @@ static enum ph_status find(struct search *s, struct ph_cycles *out)
     return status;
 }
 
+static void release(struct search *s)
+{
+    for (uint32_t i = 0; s->pieces && i < s->piece_count; i++) {
+        ph_array_free(&s->pieces[i].chosen);
+        ph_array_free(&s->pieces[i].targets);
+    }
+    free(s->pieces);
+    free(s->outer);
+    free(s->candidate);
+    ph_array_free(&s->garbage);
+    ph_array_free(&s->pending);
+}
+
 enum ph_status ph_cycles_find(struct ph_graph *graph, const struct ph_host *host,
                               struct ph_cycles *out, struct ph_error *err)
 {
     struct search s = {.graph = graph, .heap = graph->heap, .host = host};
     memset(out, 0, sizeof *out);
     enum ph_status status = find(&s, out);
-    free(s.outer);
-    free(s.candidate);
-    ph_array_free(&s.pending);
+    release(&s);
     if (!status)
         return PH_OK;
     ph_cycles_free(out);

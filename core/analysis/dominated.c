@@ -141,17 +141,10 @@ enum ph_status ph_holders_of(const struct ph_graph *graph, const struct ph_filte
 
 /* ---- by type ---- */
 
-/* An instance on the way from the root to the node in hand. */
-struct step {
-    uint32_t group;
-    uint32_t end; /* the place behind all that it dominates */
-};
-
 /* A walk through a part of the dominator tree, a row of places. */
 struct walk {
-    uint32_t *open; /* by group: how many of its instances are on the way */
+    uint32_t *until; /* by group: behind all that the last counted instance dominates */
     uint64_t *sums;
-    PH_ARRAY(struct step) way;
     bool ok;
 };
 
@@ -176,59 +169,41 @@ static uint32_t group_of(const struct walks *all, uint32_t id)
     return all->groups ? all->groups[type] : type;
 }
 
-/* Count the retained size of the object in a place for its group, if none of the group is above it.
- * Most have nothing below themselves, and are on nobody's way. */
-static bool count(const struct walks *all, struct walk *w, uint32_t place)
+/* Count the retained size of the object in a place for its group, unless one of the group is above
+ * it: then its place is among those that the last one counted dominates. Without a branch, for
+ * nobody can tell which it will be. */
+static void count(const struct walks *all, const struct walk *w, uint32_t place)
 {
     const struct ph_dominators *tree = &all->graph->dominators;
     uint32_t group = group_of(all, tree->order[place]);
-    if (w->open[group] == 0)
-        w->sums[group] = ph_add_saturated(w->sums[group], ph_graph_retained(all->graph, place));
-    if (tree->size[place] == 1)
-        return true;
-    w->open[group]++;
-    return ph_array_push(&w->way, ((struct step){group, ph_dominators_behind(tree, place)}));
+    bool is_outer = place >= w->until[group];
+    w->sums[group] =
+        ph_add_saturated(w->sums[group], is_outer ? ph_graph_retained(all->graph, place) : 0);
+    w->until[group] = is_outer ? ph_dominators_behind(tree, place) : w->until[group];
 }
 
-static void leave(struct walk *w, uint32_t place)
-{
-    while (w->way.count && w->way.items[w->way.count - 1].end == place)
-        w->open[w->way.items[--w->way.count].group]--;
-}
-
-/* Those above a place, the root left out, are on the way: what is nearest to the root ends last. */
-static bool go_to(const struct walks *all, struct walk *w, uint32_t place)
+/* Those above the place that a part begins with were counted with the part before. */
+static void pass_over(const struct walks *all, const struct walk *w, uint32_t place)
 {
     const struct ph_dominators *tree = &all->graph->dominators;
-    bool ok = true;
-    uint32_t count = 0;
-    for (uint32_t at = tree->above[place]; ok && at != PH_ROOT_PLACE; at = tree->above[at]) {
+    for (uint32_t at = tree->above[place]; at != PH_ROOT_PLACE; at = tree->above[at]) {
         uint32_t id = tree->order[at];
         if (is_accepted(all, id))
-            ok = ph_array_push(&w->way,
-                               ((struct step){group_of(all, id), ph_dominators_behind(tree, at)}));
+            w->until[group_of(all, id)] = ph_dominators_behind(tree, at);
     }
-    for (; ok && count < w->way.count; count++)
-        w->open[w->way.items[count].group]++;
-    for (uint32_t i = 0; i < count / 2; i++) {
-        struct step step = w->way.items[i];
-        w->way.items[i] = w->way.items[count - 1 - i];
-        w->way.items[count - 1 - i] = step;
-    }
-    return ok;
 }
 
-static bool walk(const struct walks *all, struct walk *w, uint32_t place, uint32_t end)
+static void walk(const struct walks *all, const struct walk *w, uint32_t place, uint32_t end)
 {
     const struct ph_dominators *tree = &all->graph->dominators;
-    bool ok = w->open && w->sums && (place == end || go_to(all, w, place));
-    for (; ok && place < end; place++) {
+    if (place < end)
+        pass_over(all, w, place);
+    for (; place < end; place++) {
         if (place + PH_AHEAD < end)
             ph_fetch(&all->graph->heap->type_ids[tree->order[place + PH_AHEAD]]);
-        leave(w, place);
-        ok = !is_accepted(all, tree->order[place]) || count(all, w, place);
+        if (is_accepted(all, tree->order[place]))
+            count(all, w, place);
     }
-    return ok;
 }
 
 /* Where the part of a worker begins. */
@@ -242,11 +217,12 @@ static void walk_part(void *ctx, unsigned worker)
 {
     struct walks *all = ctx;
     struct walk *w = &all->by_worker[worker];
-    w->open = ph_calloc(all->group_count, sizeof *w->open);
+    w->until = ph_calloc(all->group_count, sizeof *w->until);
     w->sums = ph_calloc(all->group_count, sizeof *w->sums);
-    w->ok = walk(all, w, first_place(all, worker), first_place(all, worker + 1));
-    free(w->open);
-    ph_array_free(&w->way);
+    w->ok = w->until && w->sums;
+    if (w->ok)
+        walk(all, w, first_place(all, worker), first_place(all, worker + 1));
+    free(w->until);
 }
 
 /* All parts' sums together; NULL if one has none. */
