@@ -29,11 +29,21 @@ void ph_parallel(unsigned workers, void (*work)(void *ctx, unsigned worker), voi
 /* Numbers from 0 to `count`, handed out in pieces. */
 struct ph_pieces {
     uint64_t next, count, piece;
+    bool stopped; /* see ph_pieces_stop() */
 };
 
-/* The next piece [*start, *end) that no worker has had; false where all is handed out. */
+/* Hand out no more, to whichever worker. */
+static inline void ph_pieces_stop(struct ph_pieces *pieces)
+{
+    __atomic_store_n(&pieces->stopped, true, __ATOMIC_RELAXED);
+}
+
+/* The next piece [*start, *end) that no worker has had; false where all is handed out, or none is
+ * to be any more. */
 static inline bool ph_pieces_next(struct ph_pieces *pieces, uint64_t *start, uint64_t *end)
 {
+    if (__atomic_load_n(&pieces->stopped, __ATOMIC_RELAXED))
+        return false;
     *start = __atomic_fetch_add(&pieces->next, pieces->piece, __ATOMIC_RELAXED);
     *end = *start + pieces->piece < pieces->count ? *start + pieces->piece : pieces->count;
     return *start < pieces->count;

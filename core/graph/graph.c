@@ -169,7 +169,6 @@ static void join_pieces(void *ctx, unsigned worker)
 {
     struct builder *b = ctx;
     uint64_t n, end;
-    (void)worker;
     while (ph_pieces_next(&b->joining, &n, &end)) {
         struct piece *p = &b->pieces[n];
         uint32_t id = (uint32_t)n * OBJECTS_A_PIECE;
@@ -184,6 +183,8 @@ static void join_pieces(void *ctx, unsigned worker)
             memcpy(b->targets.items + p->base, p->targets.items,
                    p->targets.count * sizeof *p->targets.items);
         ph_array_free(&p->targets);
+        if (worker == 0 && ph_host_interrupted(b->host))
+            ph_pieces_stop(&b->joining);
     }
 }
 
@@ -233,6 +234,7 @@ static enum ph_status find_edges(struct builder *b)
         b->joining = (struct ph_pieces){.count = pieces, .piece = 1};
         b->targets.count = (uint32_t)edges;
         ph_parallel(ph_workers_for(b->heap->count), join_pieces, b);
+        status = b->joining.stopped ? PH_INTERRUPTED : PH_OK;
     }
     free_pieces(b, pieces);
     b->graph->out.first[b->heap->count] = b->targets.count;

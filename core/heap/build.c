@@ -487,10 +487,11 @@ static void number_objects(void *ctx, unsigned worker)
     struct numbering *n = ctx;
     const struct ph_run *runs = n->b->heap->blocks.runs.items;
     uint64_t at, end;
-    (void)worker;
     while (ph_pieces_next(&n->pieces, &at, &end)) {
         for (; at < end; at++)
             number_run(n, &runs[at], n->first[at]);
+        if (worker == 0 && ph_host_interrupted(n->b->host))
+            ph_pieces_stop(&n->pieces);
     }
 }
 
@@ -578,6 +579,7 @@ static bool make_arrays(struct ph_builder *b)
         ph_target_freeze(b->python->target);
         ph_parallel(workers, number_objects, &n);
         ph_target_thaw(b->python->target);
+        b->interrupted = n.pieces.stopped;
     }
     free(n.first);
     return ok;
@@ -671,9 +673,10 @@ static enum ph_status build(struct ph_builder *b, struct ph_error *err)
     }
     heap->bad_references = b->bad_references;
     heap->unreadable_objects = b->unreadable_objects;
+    bool made = !b->interrupted && !b->failed && make_arrays(b) && make_watch(b);
     if (b->interrupted)
         return ph_fail(err, PH_INTERRUPTED, "interrupted");
-    if (b->failed || !make_arrays(b) || !make_watch(b) || heap->objects.out_of_memory)
+    if (!made || heap->objects.out_of_memory)
         return ph_fail(err, PH_NO_MEMORY, "out of memory");
     return PH_OK;
 }

@@ -22,6 +22,7 @@ struct guesses {
 
 struct guessing {
     struct guesses guesses;
+    const struct ph_host *host;
     struct ph_blocks *blocks;
     uint16_t *types;              /* as in the builder */
     struct ph_measured *measured; /* as there */
@@ -101,13 +102,14 @@ static void work(void *ctx, unsigned worker)
 {
     struct guessing *g = ctx;
     uint64_t at, end;
-    (void)worker;
     while (ph_pieces_next(&g->pieces, &at, &end)) {
         for (; at < end; at++) {
             const struct ph_run *run = &g->blocks->runs.items[at];
             if (run->use != PH_RUN_BUFFERS)
                 guess_run(g, run);
         }
+        if (worker == 0 && ph_host_interrupted(g->host))
+            ph_pieces_stop(&g->pieces);
     }
     ph_target_missed(); /* a guess less */
 }
@@ -123,6 +125,7 @@ void ph_builder_guess(struct ph_builder *b, unsigned workers)
                     .form_count = b->header_count,
                     .type_ids = objects->type_ids,
                     .shapes = ph_malloc(objects->types.count * sizeof *g.guesses.shapes)},
+        .host = b->host,
         .blocks = &b->heap->blocks,
         .pieces = {.count = b->heap->blocks.runs.count, .piece = RUNS_A_PIECE},
     };
@@ -140,5 +143,6 @@ void ph_builder_guess(struct ph_builder *b, unsigned workers)
     ph_target_freeze(b->python->target);
     ph_parallel(workers, work, &g);
     ph_target_thaw(b->python->target);
+    b->interrupted |= g.pieces.stopped;
     free(g.guesses.shapes);
 }

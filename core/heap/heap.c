@@ -191,14 +191,13 @@ struct shared_work {
     const struct ph_host *host;
     struct ph_pieces pieces;
     uint8_t *missed; /* by piece */
-    bool interrupted;
 };
 
 static void look_around(struct shared_work *shared, uint64_t done)
 {
     const struct ph_host *host = shared->host;
     if (ph_host_interrupted(host))
-        __atomic_store_n(&shared->interrupted, true, __ATOMIC_RELAXED);
+        ph_pieces_stop(&shared->pieces);
     if (shared->sharing->phase)
         ph_host_progress(host, shared->sharing->phase,
                          (unsigned)(done * 100 / shared->pieces.count));
@@ -210,8 +209,7 @@ static void take_pieces(void *ctx, unsigned worker)
     const struct ph_sharing *sharing = shared->sharing;
     uint64_t first, end;
     ph_target_missed();
-    while (!__atomic_load_n(&shared->interrupted, __ATOMIC_RELAXED) &&
-           ph_pieces_next(&shared->pieces, &first, &end)) {
+    while (ph_pieces_next(&shared->pieces, &first, &end)) {
         sharing->work(sharing->ctx, (uint32_t)first, (uint32_t)end);
         if (ph_target_missed())
             shared->missed[first / sharing->piece_ids] = 1;
@@ -253,14 +251,14 @@ enum ph_status ph_heap_share(struct ph_heap *heap, const struct ph_sharing *shar
     ph_parallel(workers, take_pieces, &shared);
     if (workers > 1)
         ph_target_thaw(target);
-    for (uint32_t i = 0; i < pieces && !shared.interrupted; i++) {
+    for (uint32_t i = 0; i < pieces && !shared.pieces.stopped; i++) {
         if (shared.missed[i])
             take_missed(&shared, i);
     }
     free(shared.missed);
     if (sharing->phase)
         ph_host_progress(host, NULL, 0);
-    return shared.interrupted ? PH_INTERRUPTED : PH_OK;
+    return shared.pieces.stopped ? PH_INTERRUPTED : PH_OK;
 }
 
 /* What is to be found in one pass, for each object is fetched once; NULL: it is not. The few that

@@ -228,6 +228,7 @@ static void take_listed(struct ph_builder *b, ph_addr address, unsigned flags)
     b->listed += added == PH_ADDED;
     b->repeated |= added == PH_REPEATED;
     b->bad_references += added == PH_NOT_ADDED;
+    ph_builder_step(b);
 }
 
 static void add_list(struct ph_builder *b, ph_addr head, unsigned flags, uint64_t *count)

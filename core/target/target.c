@@ -302,14 +302,13 @@ struct reading {
     size_t first;            /* page */
     struct ph_pieces pieces; /* of the pages from there */
     unsigned percent, end_percent;
-    bool interrupted;
 };
 
 static void look_around(struct reading *r, uint64_t done)
 {
     const struct ph_host *host = r->t->host;
     if (ph_host_interrupted(host))
-        __atomic_store_n(&r->interrupted, true, __ATOMIC_RELAXED);
+        ph_pieces_stop(&r->pieces);
     ph_host_progress(host, "reading memory",
                      r->percent +
                          (unsigned)(done * (r->end_percent - r->percent) / r->pieces.count));
@@ -319,8 +318,7 @@ static void read_pieces(void *ctx, unsigned worker)
 {
     struct reading *r = ctx;
     uint64_t at, end;
-    while (!__atomic_load_n(&r->interrupted, __ATOMIC_RELAXED) &&
-           ph_pieces_next(&r->pieces, &at, &end)) {
+    while (ph_pieces_next(&r->pieces, &at, &end)) {
         if (worker == 0)
             look_around(r, at);
         size_t page = r->first + at, last = r->first + end;
@@ -367,7 +365,7 @@ bool ph_target_read_ahead(struct ph_target *t, ph_addr start, ph_addr end, unsig
                 span->states[page] = PH_PAGE_UNKNOWN;
         }
     }
-    return !r.interrupted;
+    return !r.pieces.stopped;
 }
 
 /* ---- Frozen ---- */

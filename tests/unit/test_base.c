@@ -416,6 +416,16 @@ static void workers_take_each_number_once(void **state)
     }
 }
 
+static void what_is_stopped_hands_out_no_more(void **state)
+{
+    struct ph_pieces pieces = {.count = NUMBERS, .piece = PIECE};
+    uint64_t start, end;
+    (void)state;
+    assert_true(ph_pieces_next(&pieces, &start, &end));
+    ph_pieces_stop(&pieces);
+    assert_false(ph_pieces_next(&pieces, &start, &end));
+}
+
 static void names_are_kept_once(void **state)
 {
     struct ph_names names = {0};
@@ -466,6 +476,7 @@ int main(void)
         cmocka_unit_test(map_survives_lack_of_memory),
         cmocka_unit_test(map_reserves),
         cmocka_unit_test(workers_take_each_number_once),
+        cmocka_unit_test(what_is_stopped_hands_out_no_more),
         cmocka_unit_test(names_are_kept_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

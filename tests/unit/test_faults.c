@@ -1,9 +1,10 @@
-/* When memory runs out in the middle of a command, the command fails with one line, nothing leaks,
- * and the next one works. Run on a real interpreter, which is started here; skipped by itself where
- * there is none. */
+/* When memory runs out in the middle of a command, or Ctrl-C is pressed, the command fails with one
+ * line, nothing leaks, and the next one works. Run on a real interpreter, which is started here;
+ * skipped by itself where there is none. */
 #include "base/array.h"
 #include "command/command.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -34,7 +35,7 @@ static void wait_until_asleep(pid_t pid)
     }
 }
 
-static int start_python(void **state)
+static int start_python(void **state, const char *program)
 {
     static struct fixture f;
     int in[2], out[2];
@@ -46,10 +47,7 @@ static int start_python(void **state)
         dup2(in[0], 0);
         dup2(out[1], 1);
         close(in[1]);
-        execl("/usr/bin/python3", "python3", "-c",
-              "import os, tracemalloc\ntracemalloc.start(3)\nkept = [{'n': i} for i in "
-              "range(1000)]\nos.write(1, b'r')\nos.read(0, 1)",
-              (char *)NULL);
+        execl("/usr/bin/python3", "python3", "-c", program, (char *)NULL);
         _exit(127);
     }
     close(in[0]);
@@ -60,6 +58,22 @@ static int start_python(void **state)
     wait_until_asleep(f.python);
     close(out[0]);
     return 0;
+}
+
+static int start_small(void **state)
+{
+    return start_python(state,
+                        "import os, tracemalloc\ntracemalloc.start(3)\nkept = [{'n': i} for i in "
+                        "range(1000)]\nos.write(1, b'r')\nos.read(0, 1)");
+}
+
+/* Large enough for several workers, and with garbage. */
+static int start_large(void **state)
+{
+    return start_python(state,
+                        "import gc, os\ngc.disable()\nkept = [{'n': [i]} for i in range(30000)]\n"
+                        "for i in range(1000):\n  a = []; a.append([a])\n"
+                        "os.write(1, b'r')\nos.read(0, 1)");
 }
 
 static int stop_python(void **state)
@@ -73,32 +87,40 @@ static int stop_python(void **state)
     return 0;
 }
 
-/* Run a line from a new session. *answer is the caller's to free; NULL where the line failed. */
-static enum ph_status run_line(pid_t pid, size_t argc, const char *const *argv, char **answer,
-                               struct ph_error *err)
+/* Run a line. *answer is the caller's to free; NULL where the line failed. */
+static enum ph_status run_in(struct ph_session *s, size_t argc, const char *const *argv,
+                             char **answer, struct ph_error *err)
 {
-    static const struct ph_host host = {0};
     struct ph_invocation inv;
     size_t len;
     *answer = NULL;
     enum ph_status status = ph_invocation_parse(&inv, argc, argv, err);
     if (status)
         return status;
-    struct ph_session *s = ph_session_create(&host);
     FILE *out = open_memstream(answer, &len);
     assert_non_null(out);
-    status = PH_NO_MEMORY;
-    if (s) {
-        ph_session_use_pid(s, pid);
-        status = ph_invocation_run(s, &inv, "py-heap", out, err);
-    }
+    status = ph_invocation_run(s, &inv, "py-heap", out, err);
     fclose(out);
-    ph_session_destroy(s);
     ph_invocation_free(&inv);
     if (status) {
         free(*answer);
         *answer = NULL;
     }
+    return status;
+}
+
+/* The same from a new session. */
+static enum ph_status run_line(pid_t pid, size_t argc, const char *const *argv, char **answer,
+                               struct ph_error *err)
+{
+    static const struct ph_host host = {0};
+    struct ph_session *s = ph_session_create(&host);
+    *answer = NULL;
+    if (!s)
+        return ph_fail(err, PH_NO_MEMORY, "out of memory");
+    ph_session_use_pid(s, pid);
+    enum ph_status status = run_in(s, argc, argv, answer, err);
+    ph_session_destroy(s);
     return status;
 }
 
@@ -171,10 +193,75 @@ static void test_out_of_memory(void **state)
     unlink(snapshot);
 }
 
+/* ---- Ctrl-C ---- */
+
+/* Pressed before so many looks for it. */
+struct key {
+    unsigned long looks, pressed_at;
+};
+
+static bool is_pressed(void *ctx)
+{
+    struct key *key = ctx;
+    return ++key->looks >= key->pressed_at;
+}
+
+/* Press it before the first, second, ... look, in growing steps, until the command needs no more of
+ * them: it fails each time, and then, asked again of the same session, gives the same answer. */
+static void interrupt_each(pid_t pid, size_t argc, const char *const *argv)
+{
+    struct ph_error err = {0};
+    unsigned interrupted = 0;
+    char *right, *answer;
+    assert_int_equal(run_line(pid, argc, argv, &right, &err), PH_OK);
+    for (unsigned long n = 1;; n += 1 + n / 4) {
+        struct key key = {.pressed_at = n};
+        const struct ph_host host = {.ctx = &key, .interrupted = is_pressed};
+        struct ph_session *s = ph_session_create(&host);
+        assert_non_null(s);
+        ph_session_use_pid(s, pid);
+        enum ph_status status = run_in(s, argc, argv, &answer, &err);
+        if (key.looks >= n) {
+            assert_int_equal(status, PH_INTERRUPTED);
+            assert_string_equal(err.message, "interrupted");
+            interrupted++;
+            key.pressed_at = ULONG_MAX;
+            status = run_in(s, argc, argv, &answer, &err);
+        }
+        ph_session_destroy(s);
+        assert_int_equal(status, PH_OK);
+        assert_string_equal(answer, right);
+        free(answer);
+        if (key.pressed_at == n)
+            break;
+    }
+    assert_true(interrupted > 10);
+    free(right);
+}
+
+static void test_interrupted(void **state)
+{
+    static const char *const lines[][4] = {{"top", "--json"},
+                                           {"list", "dict", "--limit", "5"},
+                                           {"verify"},
+                                           {"dominators", "--json"},
+                                           {"suspects"},
+                                           {"cycles", "--json"},
+                                           {"why", "--type", "dict"},
+                                           {"top", "--sort", "retained"}};
+    static const size_t counts[] = {2, 4, 1, 2, 1, 2, 3, 3};
+    const struct fixture *f = *state;
+    if (!f)
+        skip();
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        interrupt_each(f->python, counts[i], lines[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_out_of_memory, start_python, stop_python),
+        cmocka_unit_test_setup_teardown(test_out_of_memory, start_small, stop_python),
+        cmocka_unit_test_setup_teardown(test_interrupted, start_large, stop_python),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
