@@ -3,7 +3,7 @@
 #include "runtime/data.h"
 
 enum {
-    SAMPLES = 32,              /* entries of a table that tell what it has */
+    SAMPLES = 64,              /* entries of a table that tell what it has */
     MAX_NFRAME = UINT16_MAX,   /* of tracemalloc.start(), from 3.9 on */
     MAX_FILENAME = 64 << 10,   /* bytes */
     LIMIT_OF_NFRAME = 1 << 28, /* to 3.8: what an int may ask for */
@@ -105,8 +105,8 @@ static bool is_name(const struct ph_python *python, const struct ph_hashtable *t
     return is_set(python, table, entry) && is_filename(python, entry->key);
 }
 
-/* Whether the table has entries, and of those that are looked at three in four are of that kind,
- * for some may be damaged. */
+/* Whether the table has entries, and of those that are looked at one in two is of that kind, for
+ * some may be damaged: many where what they share is. */
 static bool holds(const struct ph_python *python, const struct ph_hashtable *table, entry_test test)
 {
     struct ph_hashtable_walk walk = {0};
@@ -114,7 +114,7 @@ static bool holds(const struct ph_python *python, const struct ph_hashtable *tab
     int looked = 0, right = 0;
     for (; looked < SAMPLES && ph_hashtable_next(python, table, &walk, &entry); looked++)
         right += test(python, table, &entry);
-    return right && right * 4 >= looked * 3;
+    return right && right * 2 >= looked;
 }
 
 static bool is_domain(const struct ph_python *python, const struct ph_hashtable *table,
