@@ -10,6 +10,8 @@
 #ifndef PH_BASE_PARALLEL_H
 #define PH_BASE_PARALLEL_H
 
+#include "base/host.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,6 +38,15 @@ struct ph_pieces {
 static inline void ph_pieces_stop(struct ph_pieces *pieces)
 {
     __atomic_store_n(&pieces->stopped, true, __ATOMIC_RELAXED);
+}
+
+/* A worker has done a piece: stop where the host asks for it. The first alone runs in the host's
+ * own thread, and asks. */
+static inline void ph_pieces_look(struct ph_pieces *pieces, unsigned worker,
+                                  const struct ph_host *host)
+{
+    if (worker == 0 && ph_host_interrupted(host))
+        ph_pieces_stop(pieces);
 }
 
 /* The next piece [*start, *end) that no worker has had; false where all is handed out, or none is

@@ -183,8 +183,7 @@ static void join_pieces(void *ctx, unsigned worker)
             memcpy(b->targets.items + p->base, p->targets.items,
                    p->targets.count * sizeof *p->targets.items);
         ph_array_free(&p->targets);
-        if (worker == 0 && ph_host_interrupted(b->host))
-            ph_pieces_stop(&b->joining);
+        ph_pieces_look(&b->joining, worker, b->host);
     }
 }
 

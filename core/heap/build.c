@@ -490,8 +490,7 @@ static void number_objects(void *ctx, unsigned worker)
     while (ph_pieces_next(&n->pieces, &at, &end)) {
         for (; at < end; at++)
             number_run(n, &runs[at], n->first[at]);
-        if (worker == 0 && ph_host_interrupted(n->b->host))
-            ph_pieces_stop(&n->pieces);
+        ph_pieces_look(&n->pieces, worker, n->b->host);
     }
 }
 

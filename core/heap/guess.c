@@ -108,8 +108,7 @@ static void work(void *ctx, unsigned worker)
             if (run->use != PH_RUN_BUFFERS)
                 guess_run(g, run);
         }
-        if (worker == 0 && ph_host_interrupted(g->host))
-            ph_pieces_stop(&g->pieces);
+        ph_pieces_look(&g->pieces, worker, g->host);
     }
     ph_target_missed(); /* a guess less */
 }
